@@ -1,0 +1,156 @@
+/*
+ * libitexclient: how a training job asks the node what to run with.
+ *
+ *     itex_decision *d = NULL;
+ *     itex_request *r = itex_request_new();
+ *     itex_request_set_fact(r, "keras", "3");
+ *     if (itex_resolve(r, &d) == ITEX_OK && itex_decision_apply(d) == ITEX_OK)
+ *         itex_decision_accept(d);
+ *     itex_decision_free(d);
+ *     itex_request_free(r);
+ *
+ * before TensorFlow is loaded, for it reads its environment once.
+ *
+ * General rules.
+ *   - No threads, nothing printed, never aborts, never changes a signal handler. SIGPIPE is never raised.
+ *   - Every blocking call ends by its deadline (itex_request_set_timeout; 2 000 ms unless told otherwise).
+ *   - An object belongs to the thread that uses it; different objects may be used by different threads at once.
+ *     Only itex_decision_apply touches the process's environment: call it before other threads read it.
+ *   - After fork the child must not use objects of its parent except to free them, which disturbs nobody; a new
+ *     connection is made for a new request.
+ *   - Strings that functions return belong to the object and live as long as it. NULL as an object is accepted by
+ *     every *_free and refused with ITEX_ERR_ARGUMENT elsewhere.
+ *   - The library needs libc only.
+ *
+ * Fail-open. An absent, slow or incompatible service gives ITEX_ERR_ABSENT, ITEX_ERR_SLOW or
+ * ITEX_ERR_INCOMPATIBLE and leaves the job's environment as it is; whether the job runs all the same is the
+ * caller's decision (itex_error_is_unavailable tells). ITEX_ERR_BUSY is not one of them: the service is there
+ * and cannot give what was asked.
+ */
+#ifndef ITEXCLIENT_H
+#define ITEXCLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ITEX_MAJOR 1
+#define ITEX_MINOR 0
+
+typedef struct itex_request itex_request;   /* what a job asks, and how */
+typedef struct itex_decision itex_decision; /* what the service answered */
+
+typedef enum itex_status {
+    ITEX_OK = 0,
+    ITEX_AGAIN = 1,         /* itex_dispatch: not finished yet */
+    ITEX_ERR_ARGUMENT = -1, /* a NULL, an unknown fact name's syntax, a bad value */
+    ITEX_ERR_MEMORY = -2,
+    ITEX_ERR_ABSENT = -3,       /* no socket, nobody listening, or not itexd on the other side */
+    ITEX_ERR_SLOW = -4,         /* no answer by the deadline */
+    ITEX_ERR_INCOMPATIBLE = -5, /* no common major version */
+    ITEX_ERR_BUSY = -6,         /* devices are taken, or a limit is reached: try again */
+    ITEX_ERR_REFUSED = -7,      /* not permitted */
+    ITEX_ERR_REJECTED = -8,     /* itex_decision_apply: the decision's verdict is rejected */
+    ITEX_ERR_SERVICE = -9,      /* the service reported an error: see itex_request_error */
+    ITEX_ERR_ENVIRONMENT = -10, /* a variable that may not be set, or setenv failed; nothing was changed */
+} itex_status;
+
+/* 1 for the three errors that fail-open covers. */
+int itex_error_is_unavailable(itex_status status);
+/* A short English text for a status; never NULL, static. */
+const char *itex_status_text(itex_status status);
+/* "1.0.0" of the library in use. */
+const char *itex_version(void);
+
+/* ---- Asking -------------------------------------------------------------------------------------- */
+
+/* NULL without memory. The environment is read when the request is resolved, not here. */
+itex_request *itex_request_new(void);
+void itex_request_free(itex_request *request);
+
+/* Path of the socket; default $ITEXD_SOCKET, else /run/itexd-socket/itexd.sock. */
+itex_status itex_request_set_socket(itex_request *request, const char *path);
+/* Milliseconds for the whole call, from 1; default 2000. Time to wait for devices is added to it. */
+itex_status itex_request_set_timeout(itex_request *request, unsigned milliseconds);
+/* A fact the job declares: "keras" "3", "jit" "auto", "custom_ops" "true", "itex" "2.15.0.3" ... Names and values
+ * are the table in itexd-facts(5); the service checks them. Set twice: the later one holds. */
+itex_status itex_request_set_fact(itex_request *request, const char *name, const char *value);
+/* A variable as the job will have it, instead of the process's own; value NULL: unset. */
+itex_status itex_request_set_variable(itex_request *request, const char *name, const char *value);
+/* 0: variables of the process are not collected, only those of itex_request_set_variable. Default 1. */
+itex_status itex_request_set_collect(itex_request *request, int collect);
+/* "enforce" or "advise"; default: what the service is configured for. */
+itex_status itex_request_set_policy(itex_request *request, const char *policy);
+/* 1: apply solutions of errors and unsupported cases only. */
+itex_status itex_request_set_apply_errors(itex_request *request, int errors_only);
+/* Job id; default the scheduler's (SLURM_JOB_ID, PBS_JOBID, LSB_JOBID, FLUX_JOB_ID). */
+itex_status itex_request_set_job(itex_request *request, const char *job);
+/* Devices wanted; count 0 (the default): none. tiles 1: count tiles, not cards. shared 1: others may share.
+ * wait: milliseconds to wait for them. */
+itex_status itex_request_set_devices(itex_request *request, unsigned count, int tiles, int shared, unsigned wait);
+
+/*
+ * Asks and waits for the decision. *decision is set on ITEX_OK only and freed by the caller. A request may be
+ * resolved again after a failure: it carries the same request id, so a retry never makes a second decision; after a
+ * success the next call is a new decision.
+ */
+itex_status itex_resolve(itex_request *request, itex_decision **decision);
+
+/*
+ * The same without blocking: start, poll itex_request_fd for itex_request_events (POLLIN, POLLOUT), call
+ * itex_dispatch, which returns ITEX_AGAIN until it is done. The deadline counts from start; itex_dispatch returns
+ * ITEX_ERR_SLOW after it.
+ */
+itex_status itex_resolve_start(itex_request *request);
+int itex_request_fd(const itex_request *request);
+short itex_request_events(const itex_request *request);
+itex_status itex_dispatch(itex_request *request, itex_decision **decision);
+
+/* The last failure in words: what, which, what to do. "" when there was none. */
+const char *itex_request_error(const itex_request *request);
+
+/* ---- The decision -------------------------------------------------------------------------------- */
+
+/* The connection stays open inside the decision until it is freed, and with it what was offered. */
+void itex_decision_free(itex_decision *decision);
+
+/* 0 where the service could not record it. */
+uint64_t itex_decision_id(const itex_decision *decision);
+/* "npd+xla", "npd", "stream-executor", "none"; NULL where under advise nothing is reached. */
+const char *itex_decision_mode(const itex_decision *decision);
+/* "ok", "fixed", "advised", "rejected". */
+const char *itex_decision_verdict(const itex_decision *decision);
+/* What the job's own environment would have come to; NULL: not known. */
+const char *itex_decision_predicted_mode(const itex_decision *decision);
+const char *itex_decision_predicted_outcome(const itex_decision *decision);
+const char *itex_decision_ruleset_digest(const itex_decision *decision);
+
+/* Changes to the environment, by index from 0; *value NULL: to unset. ITEX_ERR_ARGUMENT past the end. */
+size_t itex_decision_env_count(const itex_decision *decision);
+itex_status itex_decision_env(const itex_decision *decision, size_t index, const char **name, const char **value);
+/* What the job must do itself ("jit_compile=False"); NULL past the end. */
+size_t itex_decision_obligation_count(const itex_decision *decision);
+const char *itex_decision_obligation(const itex_decision *decision, size_t index);
+size_t itex_decision_diagnostic_count(const itex_decision *decision);
+itex_status itex_decision_diagnostic(const itex_decision *decision, size_t index, const char **rule,
+                                     const char **severity, const char **message, const char **solution, int *applied);
+
+/*
+ * Sets and unsets what was decided, and ITEXD_DECISION, in the process's environment: all or nothing.
+ * Refuses (ITEX_ERR_ENVIRONMENT) any variable outside the list that rules may touch, whatever the service says.
+ * ITEX_ERR_REJECTED where there is nothing valid to apply.
+ */
+itex_status itex_decision_apply(const itex_decision *decision);
+/* Tells the service that the decision is in force; does not wait for an answer longer than the deadline. */
+itex_status itex_decision_accept(itex_decision *decision);
+/* Tells what the job really got: "npd+xla" ... or "none" on the CPU, and how many XPUs. *match: 1 as promised. */
+itex_status itex_decision_report(itex_decision *decision, const char *mode, unsigned devices, int *match);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,46 @@
+/*
+ * Between the wire and the resolver: reads a Resolve (or stored Facts) as resolver input, and writes a resolution as
+ * the Outcome that is sent and stored.
+ *
+ * Pure: no I/O. Packing is deterministic - equal facts and rules give equal bytes - because the store keeps equal
+ * blobs once. The daemon uses it for requests, itexctl for offline resolution, replay and alternatives.
+ */
+#ifndef ITEXD_DECISION_DECISION_H
+#define ITEXD_DECISION_DECISION_H
+
+#include "daemon/resolver/resolver.h"
+#include "itexd.pb-c.h"
+
+/* Resolver input whose strings point into the message it was read from. */
+struct decision_input {
+    struct resolve_input resolve;
+    struct env_variable *env;
+    struct input_fact *facts;
+};
+#define DECISION_INPUT_INIT                                                                                            \
+    {                                                                                                                  \
+        .env = NULL                                                                                                    \
+    }
+
+/*
+ * Reads a request. The default policy is the rule set's unless the request names one.
+ * 0; -ENOMEM; -EINVAL with a message: a name missing or twice, a value too long, an unknown policy or provenance.
+ * input must outlive nothing of request.
+ */
+int decision_input_read(const Itexd__V1__Resolve *request, bool advise_by_default, struct decision_input *input,
+                        char *error, size_t error_size);
+void decision_input_clear(struct decision_input *input);
+
+/* What was put in, as it is stored: an owned buffer (malloc) of *size bytes. Only variables that any fact or rule reads
+ * are kept, sorted by name. The resolved facts are included, for reading; replay uses env and the facts not inferred.
+ */
+int decision_pack_facts(const Itexd__V1__Resolve *request, const struct resolution *resolution, uint8_t **data,
+                        size_t *size);
+/* The resolution as Outcome. alternatives may be NULL (not asked). */
+int decision_pack_outcome(const struct resolution *resolution, const struct alternative *alternatives,
+                          size_t n_alternatives, uint8_t **data, size_t *size);
+
+/* Turns stored Facts back into a request, for resolving again. Free with itexd__v1__resolve__free_unpacked. */
+int decision_request_from_facts(const Itexd__V1__Facts *facts, const char *policy, Itexd__V1__Resolve **request);
+
+#endif

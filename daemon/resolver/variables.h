@@ -1,0 +1,17 @@
+/* Which environment variables take part: libc only, shared by the resolver, the client library and itexctl. */
+#ifndef ITEXD_RESOLVER_VARIABLES_H
+#define ITEXD_RESOLVER_VARIABLES_H
+
+#include <stdbool.h>
+
+/* May a rule set or unset it? ITEX_*, TF_*, ZE_*, ZES_*, SYCL_*, UR_*, ONEAPI_DEVICE_SELECTOR, KMP_*, OMP_*, CCL_*,
+ * I_MPI_*, XLA_*; never LD_*, PATH, PYTHON*, nor ZE_ENABLE_ALT_DRIVERS, which names code to load. Names are letters,
+ * digits, '_'. */
+bool variable_settable(const char *name);
+
+/* Does the client send it? What is settable, and what is only looked at: KERAS_BACKEND, CUDA_VISIBLE_DEVICES,
+ * NEOReadDebugKeys, SLURM_*, PBS_*, LSB_*, FLUX_*, launcher ranks (OMPI_COMM_WORLD_*, MPI_LOCAL*, PALS_*, PMI_*,
+ * HOROVOD_*), SETVARS_COMPLETED. */
+bool variable_collected(const char *name);
+
+#endif

@@ -1,0 +1,183 @@
+/*
+ * The store: rule sets and every decision, in one SQLite file.
+ *
+ * Promise: a decision whose callback reported success is on disk (durability full). Decisions that queue up
+ * while a commit runs share the next one.
+ *
+ * Threads. The store has three of its own, each with its own connection: the writer (the only one that
+ * writes), the checkpointer and the reader. All functions here are called from one thread, the loop; none
+ * waits for the disk except store_open and store_close. Callbacks run in that thread too, inside
+ * store_dispatch, which the loop calls when store_fd is readable.
+ *
+ * Failure. A full, read-only or failing disk, or a database that cannot be opened, does not stop the service:
+ * store_recording turns false, writes complete at once with -EIO and id 0, and the writer tries again with
+ * backoff until recording resumes. Only a database newer than the program refuses to open. A corrupt database
+ * is moved aside together with its WAL (store_status names it) and a new one started.
+ *
+ * Ownership: everything passed in is copied before the call returns; everything handed to a callback is valid
+ * during the callback only.
+ */
+#ifndef ITEXD_DB_STORE_H
+#define ITEXD_DB_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct store;
+
+struct store_config {
+    const char *path;
+    bool durability_full;         /* false: commits are not waited for by the disk */
+    uint64_t retention_seconds;   /* 0: by age never */
+    uint64_t retention_decisions; /* 0: by count never */
+    size_t queue_limit;           /* writes waiting, default 4096 */
+    size_t checkpoint_pages;      /* default 1000 */
+};
+
+enum store_state_word { STORE_ASKED, STORE_OFFERED, STORE_ACCEPTED, STORE_UNDELIVERED };
+
+/*
+ * Opens or creates, migrates, moves a corrupt file aside, starts the threads.
+ * 0 (also where the store is not recording yet: see store_status), -ENOTSUP where the database is newer than the
+ * program (untouched), -EBUSY where another itexd holds it, -ENOMEM.
+ */
+int store_open(const struct store_config *config, struct store **out, char *error, size_t error_size);
+
+/* Commits what is queued, runs no further callbacks, checkpoints, joins the threads. */
+void store_close(struct store *store);
+static inline void store_closep(struct store **store)
+{
+    if (*store)
+        store_close(*store);
+    *store = NULL;
+}
+
+int store_fd(const struct store *store);
+/* Runs callbacks of what has completed, at most max (0: all that are there now); returns how many ran. */
+size_t store_dispatch(struct store *store, size_t max);
+/* Changes between commits apply from the next one. */
+void store_reconfigure(struct store *store, const struct store_config *config);
+
+/* ---- Decisions ---------------------------------------------------------------------------------- */
+
+struct store_blob {
+    const void *data;
+    size_t size;
+};
+
+struct store_decision {
+    uint64_t id; /* set by the store */
+    uint8_t request_id[16];
+    uint64_t time_ms;
+    uint32_t uid;
+    int32_t pid;
+    uint64_t start_time;
+    const char *job;  /* NULL: none */
+    const char *step; /* NULL: none */
+    enum store_state_word state;
+    const char *policy;        /* "enforce", "advise" */
+    uint64_t rule_set;         /* id in the store */
+    struct store_blob facts;   /* itexd.v1.Facts, deterministic */
+    struct store_blob outcome; /* itexd.v1.Outcome, deterministic */
+    const char *mode;          /* NULL: none reached */
+    const char *verdict;
+    const char *const *rules; /* of its diagnostics, for queries by rule */
+    size_t n_rules;
+    const char *itex;            /* NULL: unknown */
+    const char *observed_mode;   /* NULL: nothing reported yet */
+    int64_t observed_devices;    /* -1: not reported */
+    int observed_match;          /* -1, 0, 1 */
+    const char *rule_set_name;   /* filled when read */
+    const char *rule_set_digest; /* filled when read */
+};
+
+/* status 0 and the id, or -EIO (not recorded) and 0. */
+typedef void (*store_written_fn)(void *context, int status, uint64_t id);
+
+/* 0, or -EAGAIN: the queue is full, stop taking requests until store_queued falls. */
+int store_put_decision(struct store *store, const struct store_decision *decision, store_written_fn done,
+                       void *context);
+/* Goes with the next commit; nobody waits. A state never goes back from accepted. */
+int store_set_state(struct store *store, uint64_t decision, enum store_state_word state);
+int store_put_report(struct store *store, uint64_t decision, const char *mode, int64_t devices, bool match,
+                     store_written_fn done, void *context);
+size_t store_queued(const struct store *store);
+bool store_recording(const struct store *store);
+
+/* Asked of the reader. Rows come newest first. */
+struct store_filter {
+    uint64_t id;                             /* 0: any; else just this one */
+    const char *job, *mode, *rule, *verdict; /* NULL: any */
+    bool by_uid;
+    uint32_t uid;
+    bool seen_by_uid; /* only rows of this uid, whatever else is asked (rights) */
+    uint32_t seer;
+    uint64_t since_ms, until_ms; /* 0: open */
+    uint64_t before;             /* 0: from the newest; else ids below it */
+    unsigned limit;
+};
+/* status 0, or -EIO with the store's problem text. before: where to go on, 0 at the end. */
+typedef void (*store_page_fn)(void *context, int status, const struct store_decision *rows, size_t n_rows,
+                              uint64_t before);
+/* Returns a ticket for store_cancel; 0: too many reads wait (-EAGAIN). max_bytes bounds the blobs of a page. */
+uint64_t store_query(struct store *store, const struct store_filter *filter, size_t max_bytes, store_page_fn done,
+                     void *context);
+/* The callback will not run. */
+void store_cancel(struct store *store, uint64_t ticket);
+
+/* Recent decisions by request id, for retries across a restart: those of the last `seconds`, read at open. */
+typedef void (*store_recent_fn)(void *context, const struct store_decision *row);
+int store_recent(struct store *store, unsigned seconds, store_recent_fn each, void *context);
+
+/* ---- Rule sets ---------------------------------------------------------------------------------- */
+
+struct store_rule_set {
+    uint64_t id;
+    const char *name;
+    const char *digest;
+    const char *origin; /* "shipped", "loaded" */
+    uint64_t created_ms;
+    uint32_t created_uid;
+    bool active;
+    bool chosen; /* activated by a person at some time */
+    uint32_t n_rules;
+    uint64_t activated_ms;
+    uint32_t activated_uid;
+    struct store_blob files; /* itexd.v1.RuleFiles; only where one set is read */
+};
+
+/* Immutable: a set with the same digest is returned, not stored again. id in the callback. Durable. */
+int store_put_rule_set(struct store *store, const struct store_rule_set *set, store_written_fn done, void *context);
+/* Durable; by a person where chosen. -ENOENT in the callback where there is no such set. */
+int store_activate(struct store *store, uint64_t rule_set, uint32_t uid, bool chosen, uint64_t time_ms,
+                   store_written_fn done, void *context);
+/* The set active before the present one, 0 where there is none; from the activation history. */
+typedef void (*store_rule_sets_fn)(void *context, int status, const struct store_rule_set *sets, size_t n_sets);
+/* id 0: all, newest first, without files; else one with files. Returns a ticket, 0 on -EAGAIN. */
+uint64_t store_rule_sets(struct store *store, uint64_t id, store_rule_sets_fn done, void *context);
+uint64_t store_previous_rule_set(struct store *store, store_rule_sets_fn done, void *context);
+
+/* For start-up only, before the loop runs: these wait for the disk. 0, -ENOENT, -EIO. */
+int store_load_active_rule_set(struct store *store, store_rule_sets_fn each, void *context);
+int store_put_rule_set_now(struct store *store, const struct store_rule_set *set, bool activate, uint64_t *id);
+
+/* ---- Backup and status -------------------------------------------------------------------------- */
+
+/* Copies the database into fd (an empty regular file, dup'ed) in steps between commits; done with 0 or -errno. */
+int store_backup(struct store *store, int fd, store_written_fn done, void *context);
+
+struct store_status {
+    bool recording;
+    char problem[256];     /* why it is not recording and what to do; empty when it is */
+    char moved_aside[256]; /* where a corrupt database went; empty when none was */
+    bool created;          /* this start made a new database */
+    uint64_t decisions;    /* rows */
+    uint64_t database_bytes, wal_bytes;
+    uint64_t commits, commit_p50_us, commit_p99_us, largest_commit;
+    uint64_t checkpoints;
+};
+void store_status(struct store *store, struct store_status *status);
+
+#endif

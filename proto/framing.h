@@ -1,0 +1,37 @@
+/*
+ * Framing shared by both sides: one protobuf message per SOCK_SEQPACKET packet.
+ *
+ * A packet is 1 to ITEXD_MAX_PACKET bytes; an empty one is indistinguishable from end of file and never sent. At
+ * most one descriptor travels with a packet (SCM_RIGHTS). Nothing here blocks, allocates per call, or raises
+ * SIGPIPE.
+ */
+#ifndef ITEXD_PROTO_FRAMING_H
+#define ITEXD_PROTO_FRAMING_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define ITEXD_MAX_PACKET 65536u
+#define ITEXD_PROTOCOL_MAJOR 1u
+#define ITEXD_PROTOCOL_MINOR 0u
+#define ITEXD_PROTOCOL_MINIMUM_MAJOR 1u
+#define ITEXD_DEFAULT_SOCKET "/run/itexd-socket/itexd.sock"
+/* A decision's string fields: what a client may send of one variable's value, a fact's value, a job's id. */
+#define ITEXD_MAX_VALUE 8192u
+#define ITEXD_MAX_FLAGS_FILE 65536u /* bytes of a flags file that the client reads; a packet holds less with the rest  \
+                                     */
+#define ITEXD_MAX_VARIABLES 512u
+
+/*
+ * Receives one packet into buffer (ITEXD_MAX_PACKET bytes). Returns its length; 0 at end of file; -EAGAIN; -EMSGSIZE
+ * for a packet over the limit (consumed, its descriptors closed); -EPROTO where more than one descriptor came (closed);
+ * other -errno. *fd is the descriptor that came with it, close-on-exec, or -1; the caller owns it. fd NULL: descriptors
+ * are closed.
+ */
+ssize_t frame_receive(int socket, void *buffer, int *fd);
+
+/* Sends one packet whole. 0, -EAGAIN, -EMSGSIZE, -EPIPE, other -errno. fd -1: none; it stays the caller's. */
+int frame_send(int socket, const void *data, size_t size, int fd);
+
+#endif
