@@ -1,0 +1,167 @@
+"""The tour that ./try gives: the vendor page's invalid cases and use cases against a real itexd.
+
+Starts itexd from a build directory on a private socket and database, asks it through itexctl as a job
+would, prints what it answers, and stops it. Nothing here knows an answer: every line comes from the service.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+from pathlib import Path
+
+NPD_OFF = {"ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": "0"}
+
+
+def auto_jit(level):
+    return {"TF_XLA_FLAGS": f"--tf_xla_auto_jit={level}"}
+
+
+# The page's table, one job for each row, in the newest generation (its rows 1, 2, 4 and 5 exist only there).
+INVALID = [
+    ("1  no Keras, NPD off", ["--keras", "0"], NPD_OFF),
+    ("2  no Keras", ["--keras", "0"], {}),
+    ("3  Keras 2, jit on", ["--keras", "2", "--jit", "on"], {}),
+    ("4  Keras 3, NPD off", ["--keras", "3", "--jit", "auto"], NPD_OFF),
+    ("5  Keras 3, jit off", ["--keras", "3", "--jit", "off"], {}),
+    ("6  auto_jit 1, NPD off", ["--keras", "0"], {**auto_jit(1), **NPD_OFF}),
+    ("7  auto_jit 2, NPD off", ["--keras", "0"], {**auto_jit(2), **NPD_OFF}),
+    ("8  ops override, auto_jit 2", ["--keras", "0"], {**auto_jit(2), "ITEX_OPS_OVERRIDE": "1"}),
+    ("3 then 6: Keras 2, jit on, NPD off", ["--keras", "2", "--jit", "on"], NPD_OFF),
+]
+USE_CASES = [
+    ("default: Keras 3, the model supports jit", ["--keras", "3", "--jit", "auto"], {}),
+    ("legacy Keras by tf_keras", ["--keras", "2", "--jit", "auto"], {"TF_USE_LEGACY_KERAS": "1"}),
+    ("Keras 3 with jit_compile off", ["--keras", "3", "--jit", "off"], {}),
+    ("XLA through TensorFlow, Keras 3", ["--keras", "3", "--jit", "on"], auto_jit(1)),
+]
+WIDTHS = (26, 17, 44, 16)
+
+
+class Service:
+    """itexd on a private socket, ready when the constructor returns."""
+
+    def __init__(self, build, folder):
+        self.folder = folder
+        self.itexctl = str(build / "client/itexctl/itexctl")
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("ITEX", "TF_", "XLA_", "ZE_", "SYCL_"))
+        }
+        self.environment["ITEXD_SOCKET"] = str(folder / "itexd.sock")
+        notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        notify.bind(str(folder / "notify"))
+        notify.settimeout(20)
+        with open(folder / "log", "w") as log:
+            self.process = subprocess.Popen(
+                [
+                    str(build / "daemon/itexd"),
+                    f"--socket={folder / 'itexd.sock'}",
+                    f"--database={folder / 'itexd.db'}",
+                    f"--rules={Path(__file__).parents[1] / 'db/rules'}",
+                ],
+                env={**self.environment, "NOTIFY_SOCKET": str(folder / "notify")},
+                stderr=log,
+            )
+        try:
+            while b"READY=1" not in notify.recv(4096):
+                pass
+        except TimeoutError:
+            sys.exit("itexd did not become ready:\n" + (folder / "log").read_text())
+        finally:
+            notify.close()
+
+    def ask(self, arguments, job_environment):
+        words = [f"--env={name}={value}" for name, value in job_environment.items()]
+        command = [self.itexctl, "resolve", "--json", "--clean-env", "--itex", "newest", *arguments, *words]
+        answer = subprocess.run(command, env=self.environment, capture_output=True, text=True)
+        if not answer.stdout:
+            sys.exit(f"{' '.join(command)}: {answer.stderr}")
+        return json.loads(answer.stdout)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=20)
+
+
+def own_outcome(decision):
+    outcome = decision["predicted"]["outcome"]
+    words = {
+        "abort": "abort (SIGABRT)",
+        "exit0": "exit 0, untrained",
+        "error": "Python exception",
+        "unsupported": "not supported",
+        None: "depends",
+    }
+    return words.get(outcome, outcome)
+
+
+def fix(decision):
+    parts = [f"{name}={value}" for name, value in decision["env"]["set"].items()]
+    parts += [f"unset {name}" for name in decision["env"]["unset"]]
+    parts += [f"the job: {word}" for word in decision["obligations"]]
+    parts += [
+        f"({d['rule']} because {', '.join(d['because'])})"
+        for d in decision["diagnostics"]
+        if d["because"] and d["applied"]
+    ]
+    return "; ".join(parts) or "nothing to do"
+
+
+def print_row(cells):
+    columns = [textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, WIDTHS)]
+    for line in range(max(map(len, columns))):
+        parts = [
+            (column[line] if line < len(column) else "").ljust(width)
+            for column, width in zip(columns, WIDTHS)
+        ]
+        print("  ".join(parts).rstrip())
+
+
+def print_table(service, title, cases):
+    print(f"\n{title}\n")
+    print_row(("case", "on its own", "fix", "resulting mode"))
+    print("  ".join("-" * width for width in WIDTHS))
+    for name, arguments, job_environment in cases:
+        decision = service.ask(arguments, job_environment)
+        print_row((name, own_outcome(decision), fix(decision), decision["mode"]))
+
+
+def run_one(service):
+    program = "import os; print('  ITEX_DISABLE_XLA =', os.environ.get('ITEX_DISABLE_XLA'))"
+    print("\nA job: itexctl run --itex newest --keras 3 --jit off -- python3 -c '...'\n", flush=True)
+    command = [service.itexctl, "run", "--itex", "newest", "--keras", "3", "--jit", "off", "--"]
+    subprocess.run([*command, sys.executable, "-c", program], env=service.environment, check=True)
+    newest = subprocess.run(
+        [service.itexctl, "query", "--limit", "1", "--json"],
+        env=service.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    number = str(json.loads(newest.stdout)["decision"])
+    print(f"\nIts decision: itexctl explain {number}\n", flush=True)
+    subprocess.run([service.itexctl, "explain", number], env=service.environment, check=True)
+
+
+def main():
+    build = Path(sys.argv[1]).resolve()
+    folder = Path(tempfile.mkdtemp(prefix="itexd-try-"))
+    with contextlib.ExitStack() as stack:
+        stack.callback(shutil.rmtree, folder, ignore_errors=True)
+        service = Service(build, folder)
+        stack.callback(service.stop)
+        print_table(service, "The vendor's eight invalid cases, and a chain of two", INVALID)
+        print_table(service, "The vendor's four use cases", USE_CASES)
+        run_one(service)
+
+
+if __name__ == "__main__":
+    main()
