@@ -9,6 +9,7 @@
 #define ITEXD_RULES_RULES_H
 
 #include "daemon/resolver/resolver.h"
+#include "daemon/yaml/yaml_messages.h"
 
 #include <stdio.h>
 
@@ -39,27 +40,11 @@ void rule_files_clear(struct rule_files *files);
 #define RULES_DIGEST_SIZE 65
 void rule_files_digest(const struct rule_files *files, char digest[RULES_DIGEST_SIZE]);
 
-/* Mistakes found, in order. */
-struct rule_message {
-    bool warning;
-    char *text; /* file:line:column: what, and what to do */
-};
-struct rule_messages {
-    struct rule_message *items;
-    size_t n_items;
-    size_t n_errors;
-};
-#define RULE_MESSAGES_INIT                                                                                             \
-    {                                                                                                                  \
-        .items = NULL                                                                                                  \
-    }
-void rule_messages_clear(struct rule_messages *messages);
-
 /* A set as read: the compiled rules, their definitions (with the lines they came from) and their examples. */
 struct rules;
 
 /* 0; -EINVAL with errors in messages; -ENOMEM. messages may also hold warnings on success. */
-int rules_load(const struct rule_files *files, struct rules **out, struct rule_messages *messages);
+int rules_load(const struct rule_files *files, struct rules **out, struct yaml_messages *messages);
 void rules_free(struct rules *rules);
 static inline void rules_freep(struct rules **rules)
 {
@@ -73,7 +58,7 @@ const char *rules_name(const struct rules *rules);
 const char *rules_digest(const struct rules *rules);
 
 /* Runs every example of the set; a failure is an error in messages. Returns how many ran. */
-size_t rules_run_examples(const struct rules *rules, struct rule_messages *messages);
+size_t rules_run_examples(const struct rules *rules, struct yaml_messages *messages);
 
 /* The reference for people, as Markdown. */
 int rules_write_reference(const struct rules *rules, FILE *out);
