@@ -1,0 +1,81 @@
+"""Fixtures of the end-to-end tests; harness.py is what they hand out."""
+
+from __future__ import annotations
+
+import os
+
+import harness
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true", help="more rounds where a test repeats itself")
+
+
+@pytest.fixture
+def rounds(request):
+    """rounds(short, long): how often a repeating test repeats."""
+    return lambda short, long: long if request.config.getoption("--long") else short
+
+
+@pytest.fixture
+def make_itexd():
+    """Makes services that end with the test; make_itexd(config) does not start one."""
+    made = []
+
+    def make(config=None, **options):
+        made.append(harness.Itexd(config=config, **options))
+        return made[-1]
+
+    yield make
+    for service in made:
+        service.cleanup()
+
+
+@pytest.fixture
+def itexd(make_itexd):
+    """A fresh, started service."""
+    return make_itexd().start()
+
+
+@pytest.fixture(scope="module")
+def shared_itexd():
+    """One started service for tests that leave nothing behind that another would see."""
+    service = harness.Itexd()
+    try:
+        yield service.start()
+    finally:
+        service.cleanup()
+
+
+@pytest.fixture
+def client(itexd):
+    with itexd.client() as connection:
+        yield connection
+
+
+@pytest.fixture
+def shared_client(shared_itexd):
+    with shared_itexd.client() as connection:
+        yield connection
+
+
+@pytest.fixture
+def as_root():
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to act as other users")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """A failure shows the end of the log of every service that the test had."""
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for service in harness.Itexd.started:
+            report.sections.append((f"log of {service.directory}", service.log[-6000:]))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logfinish():
+    harness.Itexd.started[:] = [service for service in harness.Itexd.started if service.alive()]
