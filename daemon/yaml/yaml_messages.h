@@ -44,6 +44,10 @@ void yaml_error(struct yaml_messages *messages, struct yaml_place place, const c
 void yaml_warning(struct yaml_messages *messages, struct yaml_place place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* How many bytes of a text to show in a message, as the precision of %.*s: all of a short one, else a beginning that
+ * ends with a whole character. */
+int yaml_shown(const char *text);
+
 void yaml_messages_clear(struct yaml_messages *messages);
 
 #endif
