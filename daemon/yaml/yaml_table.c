@@ -393,6 +393,8 @@ static int read_records(struct reader *reader, const struct yaml_field *field, y
         return -ENOMEM;
     for (size_t i = 0; i < items.n; i++) {
         char *record = (char *)list->items + i * field->table->size;
+        if (field->table->defaults)
+            memcpy(record, field->table->defaults, field->table->size);
         if (read_record_at(reader, field->table, field->key, item(reader, &items, i), record) < 0)
             return -ENOMEM;
     }

@@ -98,18 +98,21 @@ struct yaml_field {
 };
 
 struct yaml_table {
-    const char *what; /* "rule", for messages */
-    size_t size;      /* of its record */
-    size_t place;     /* offset of a struct yaml_place in the record for where it starts; 0: not wanted */
+    const char *what;     /* "rule", for messages */
+    size_t size;          /* of its record */
+    size_t place;         /* offset of a struct yaml_place in the record for where it starts; 0: not wanted */
+    const void *defaults; /* a record that those of a list start from; NULL: all zero */
     const struct yaml_field *fields;
     size_t n_fields;
 };
 
 #define YAML_TO(type, member) .offset = offsetof(type, member)
 #define YAML_PLACE(type, member) .place = offsetof(type, member)
-#define YAML_TABLE(name, type, list)                                                                                   \
+/* A table of its fields; further members (YAML_PLACE) may follow. */
+#define YAML_TABLE(name, type, list, ...)                                                                              \
     {                                                                                                                  \
-        .what = (name), .size = sizeof(type), .fields = (list), .n_fields = sizeof(list) / sizeof((list)[0])           \
+        .what = (name), .size = sizeof(type), .fields = (list), .n_fields = sizeof(list) / sizeof((list)[0]),          \
+        __VA_ARGS__                                                                                                    \
     }
 
 /*
