@@ -1,0 +1,190 @@
+/*
+ * Scalar values: booleans, numbers, names. They disagree with each other on purpose: each is the reading of the
+ * code that looks at the variable (facts.yaml names it). Comparisons are of bytes; no locale takes part.
+ */
+#include "parse.h"
+
+#include <string.h>
+#include <strings.h>
+
+unsigned parse_native_bool(const char *value)
+{
+    return strcmp(value, "1") == 0 || strcasecmp(value, "true") == 0 ? ANSWER_TRUE : ANSWER_FALSE;
+}
+
+unsigned parse_python_disable(const char *value)
+{
+    return strcmp(value, "0") == 0 || strcmp(value, "false") == 0 ? ANSWER_FALSE : ANSWER_TRUE;
+}
+
+unsigned parse_python_legacy(const char *value)
+{
+    return strcmp(value, "1") == 0 || strcmp(value, "true") == 0 || strcmp(value, "True") == 0 ? ANSWER_TRUE
+                                                                                               : ANSWER_FALSE;
+}
+
+unsigned parse_strict_bool(const char *value)
+{
+    if (strcmp(value, "0") == 0 || strcasecmp(value, "false") == 0)
+        return ANSWER_FALSE;
+    if (strcmp(value, "1") == 0 || strcasecmp(value, "true") == 0)
+        return ANSWER_TRUE;
+    return ANSWER_BAD;
+}
+
+unsigned parse_native_spelling(const char *value)
+{
+    return parse_strict_bool(value) == ANSWER_BAD ? SPELLING_MISREAD : SPELLING_READ;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static void trim(const char **text, size_t *length)
+{
+    while (*length && is_blank(**text)) {
+        (*text)++;
+        (*length)--;
+    }
+    while (*length && is_blank((*text)[*length - 1]))
+        (*length)--;
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* A decimal number within [minimum, maximum], where minimum is negative. */
+static bool decimal(const char *text, size_t length, int64_t minimum, int64_t maximum, int64_t *out)
+{
+    bool negative;
+    int64_t number = 0; /* counted downwards: the negative range is the larger one */
+
+    trim(&text, &length);
+    negative = length && *text == '-';
+    if (length && (*text == '-' || *text == '+')) {
+        text++;
+        length--;
+    }
+    if (length == 0)
+        return false;
+    for (size_t i = 0; i < length; i++) {
+        if (!is_digit(text[i]) || __builtin_mul_overflow(number, 10, &number) ||
+            __builtin_sub_overflow(number, text[i] - '0', &number))
+            return false;
+    }
+    if (!negative && number == INT64_MIN)
+        return false;
+    *out = negative ? number : -number;
+    return *out >= minimum && *out <= maximum;
+}
+
+bool parse_int32(const char *text, size_t length, int32_t *out)
+{
+    int64_t number;
+
+    if (!decimal(text, length, INT32_MIN, INT32_MAX, &number))
+        return false;
+    *out = (int32_t)number;
+    return true;
+}
+
+unsigned parse_native_integer(const char *value)
+{
+    int64_t number;
+
+    return decimal(value, strlen(value), INT64_MIN, INT64_MAX, &number) ? INTEGER_VALID : INTEGER_INVALID;
+}
+
+unsigned parse_python_integer(const char *value)
+{
+    size_t length = strlen(value);
+    bool digit_before = false;
+
+    trim(&value, &length);
+    if (length && (*value == '-' || *value == '+')) {
+        value++;
+        length--;
+    }
+    for (size_t i = 0; i < length; i++) {
+        if (value[i] == '_' ? !digit_before : !is_digit(value[i]))
+            return INTEGER_INVALID;
+        digit_before = value[i] != '_';
+    }
+    return digit_before ? INTEGER_VALID : INTEGER_INVALID;
+}
+
+unsigned parse_hierarchy(const char *value)
+{
+    if (strcmp(value, "FLAT") == 0)
+        return TREE_FLAT;
+    if (strcmp(value, "COMPOSITE") == 0)
+        return TREE_COMPOSITE;
+    return strcmp(value, "COMBINED") == 0 ? TREE_COMBINED : TREE_OTHER;
+}
+
+unsigned parse_backend(const char *value)
+{
+    if (strcasecmp(value, "cpu") == 0)
+        return BACKEND_IS_CPU;
+    return strcasecmp(value, "gpu") == 0 ? BACKEND_IS_GPU : BACKEND_IS_OTHER;
+}
+
+unsigned parse_device_filter(const char *value)
+{
+    return strcasestr(value, "level_zero") ? FILTER_LEVEL_ZERO : FILTER_OTHER;
+}
+
+unsigned parse_keras_backend(const char *value)
+{
+    /* Keras takes an empty variable as if it were absent. */
+    return *value == '\0' || strcmp(value, "tensorflow") == 0 ? KERAS_ON_TENSORFLOW : KERAS_ON_OTHER;
+}
+
+static unsigned answer(enum fact_id fact, const char *value)
+{
+    switch (fact_table[fact].parser) {
+    case PARSER_NATIVE_BOOL:
+        return parse_native_bool(value);
+    case PARSER_PYTHON_DISABLE:
+        return parse_python_disable(value);
+    case PARSER_PYTHON_LEGACY:
+        return parse_python_legacy(value);
+    case PARSER_NATIVE_SPELLING:
+        return parse_native_spelling(value);
+    case PARSER_STRICT_BOOL:
+        return parse_strict_bool(value);
+    case PARSER_INTEGER:
+        return fact == FACT_VERBOSE ? parse_python_integer(value) : parse_native_integer(value);
+    case PARSER_HIERARCHY:
+        return parse_hierarchy(value);
+    case PARSER_BACKEND:
+        return parse_backend(value);
+    case PARSER_DEVICE_FILTER:
+        return parse_device_filter(value);
+    case PARSER_AFFINITY_MASK:
+        return parse_affinity_mask(value);
+    case PARSER_SELECTOR:
+        return parse_selector(value);
+    case PARSER_KERAS_BACKEND:
+        return parse_keras_backend(value);
+    case PARSER_PRESENCE:
+    case PARSER_NONE:
+    case PARSER_XLA_SOURCE:
+    case PARSER_XLA_AUTO_JIT:
+    case PARSER_XLA_AUTO_JIT_SET:
+    case PARSER_XLA_EXEMPT:
+    case PARSER_XLA_DEVICE_API:
+    case PARSER_XLA_UNKNOWN:
+        break;
+    }
+    return PRESENCE_SET;
+}
+
+uint8_t parse_fact(enum fact_id fact, const char *value)
+{
+    return fact_table[fact].answers[answer(fact, value)];
+}
