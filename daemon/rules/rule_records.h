@@ -74,6 +74,7 @@ struct xla_flag_record {
 };
 
 struct rule_file_record {
+    const char *file;
     struct yaml_text name, title;
     int policy;
     struct yaml_place policy_place;
@@ -106,8 +107,9 @@ struct rules {
 /* Generations by name, as rules and flags list them: "2.14", "2.15", "newest". 0 where there is none such. */
 unsigned rule_generation_bit(const char *name);
 
-/* Reports what the tables cannot see: facts and values that do not exist, variables that may not be set ... */
-void rules_check(const struct rules *rules, struct yaml_messages *messages);
+/* Reports what the tables cannot see: facts and values that do not exist, variables that may not be set ... 0 whatever
+ * was found, or -ENOMEM. */
+int rules_check(const struct rules *rules, struct yaml_messages *messages);
 
 /* Makes the definitions from checked records. 0, -ENOMEM. */
 int rules_build(struct rules *rules);
