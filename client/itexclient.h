@@ -19,7 +19,8 @@
  *   - After fork the child must not use objects of its parent except to free them, which disturbs nobody; a new
  *     connection is made for a new request.
  *   - Strings that functions return belong to the object and live as long as it. NULL as an object is accepted by
- *     every *_free and refused with ITEX_ERR_ARGUMENT elsewhere.
+ *     every *_free and refused elsewhere: with ITEX_ERR_ARGUMENT, or with 0, NULL, "" or -1 (a descriptor) where a
+ *     function returns no status.
  *   - The library needs libc only.
  *
  * Fail-open. An absent, slow or incompatible service gives ITEX_ERR_ABSENT, ITEX_ERR_SLOW or
@@ -38,6 +39,10 @@
 extern "C" {
 #endif
 
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
+
 #define ITEX_MAJOR 1
 #define ITEX_MINOR 0
 
@@ -46,9 +51,9 @@ typedef struct itex_decision itex_decision; /* what the service answered */
 
 typedef enum itex_status {
     ITEX_OK = 0,
-    ITEX_AGAIN = 1,         /* itex_dispatch: not finished yet */
-    ITEX_ERR_ARGUMENT = -1, /* a NULL, an unknown fact name's syntax, a bad value */
-    ITEX_ERR_MEMORY = -2,
+    ITEX_AGAIN = 1,             /* itex_dispatch: not finished yet */
+    ITEX_ERR_ARGUMENT = -1,     /* a NULL, an unknown fact name's syntax, a bad value */
+    ITEX_ERR_MEMORY = -2,       /* no memory, or no descriptors, left in this process */
     ITEX_ERR_ABSENT = -3,       /* no socket, nobody listening, or not itexd on the other side */
     ITEX_ERR_SLOW = -4,         /* no answer by the deadline */
     ITEX_ERR_INCOMPATIBLE = -5, /* no common major version */
@@ -63,7 +68,7 @@ typedef enum itex_status {
 int itex_error_is_unavailable(itex_status status);
 /* A short English text for a status; never NULL, static. */
 const char *itex_status_text(itex_status status);
-/* "1.0.0" of the library in use. */
+/* "1.0.0": the version of the interface that the library in use has, ITEX_MAJOR.ITEX_MINOR and a correction. */
 const char *itex_version(void);
 
 /* ---- Asking -------------------------------------------------------------------------------------- */
@@ -96,14 +101,17 @@ itex_status itex_request_set_devices(itex_request *request, unsigned count, int 
 /*
  * Asks and waits for the decision. *decision is set on ITEX_OK only and freed by the caller. A request may be
  * resolved again after a failure: it carries the same request id, so a retry never makes a second decision; after a
- * success the next call is a new decision.
+ * success, or after a setting that changes the question, the next call is a new decision. The job's environment counts
+ * as part of the question: who changes it before a retry makes a new request.
  */
 itex_status itex_resolve(itex_request *request, itex_decision **decision);
 
 /*
  * The same without blocking: start, poll itex_request_fd for itex_request_events (POLLIN, POLLOUT), call
  * itex_dispatch, which returns ITEX_AGAIN until it is done. The deadline counts from start; itex_dispatch returns
- * ITEX_ERR_SLOW after it.
+ * ITEX_ERR_SLOW after it. The descriptor is one for the whole call, whatever connection is behind it, becomes readable
+ * at the deadline too, and is closed when the call ends: take it out of a poll set before the last itex_dispatch, or
+ * let poll be called anew. Starting again gives up what was under way.
  */
 itex_status itex_resolve_start(itex_request *request);
 int itex_request_fd(const itex_request *request);
@@ -117,6 +125,9 @@ const char *itex_request_error(const itex_request *request);
 
 /* The connection stays open inside the decision until it is freed, and with it what was offered. */
 void itex_decision_free(itex_decision *decision);
+
+/* The last failure of a call with this decision in words; "" when there was none. */
+const char *itex_decision_error(const itex_decision *decision);
 
 /* 0 where the service could not record it. */
 uint64_t itex_decision_id(const itex_decision *decision);
@@ -136,6 +147,7 @@ itex_status itex_decision_env(const itex_decision *decision, size_t index, const
 size_t itex_decision_obligation_count(const itex_decision *decision);
 const char *itex_decision_obligation(const itex_decision *decision, size_t index);
 size_t itex_decision_diagnostic_count(const itex_decision *decision);
+/* Each of the five may be NULL. *solution is NULL where there is none. */
 itex_status itex_decision_diagnostic(const itex_decision *decision, size_t index, const char **rule,
                                      const char **severity, const char **message, const char **solution, int *applied);
 
@@ -144,11 +156,16 @@ itex_status itex_decision_diagnostic(const itex_decision *decision, size_t index
  * Refuses (ITEX_ERR_ENVIRONMENT) any variable outside the list that rules may touch, whatever the service says.
  * ITEX_ERR_REJECTED where there is nothing valid to apply.
  */
-itex_status itex_decision_apply(const itex_decision *decision);
+itex_status itex_decision_apply(itex_decision *decision);
 /* Tells the service that the decision is in force; does not wait for an answer longer than the deadline. */
 itex_status itex_decision_accept(itex_decision *decision);
-/* Tells what the job really got: "npd+xla" ... or "none" on the CPU, and how many XPUs. *match: 1 as promised. */
+/* Tells what the job really got: "npd+xla" ... or "none" on the CPU, and how many XPUs. *match (may be NULL): 1 as
+ * promised. ITEX_ERR_ARGUMENT where the decision is not recorded: there is nothing to compare with. */
 itex_status itex_decision_report(itex_decision *decision, const char *mode, unsigned devices, int *match);
+
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 
 #ifdef __cplusplus
 }

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#define LONGEST_NAME 256 /* what the service takes */
+
 static int find(const struct environment *e, const char *name)
 {
     for (size_t i = 0; i < e->n_variables; i++)
@@ -47,6 +49,8 @@ static void forget(struct environment *e, const char *name)
 
 static int add_oversized(struct environment *e, const char *name)
 {
+    if (e->n_oversized >= ITEXD_MAX_VARIABLES)
+        return 0; /* the service takes no more names, and one is enough to make it say so */
     CLEANUP(freep) char *copy = strdup(name);
     char **grown = realloc(e->oversized, (e->n_oversized + 1) * sizeof *grown);
 
@@ -61,6 +65,8 @@ static int add_oversized(struct environment *e, const char *name)
 /* The name must not be there yet. */
 static int add(struct environment *e, const char *name, const char *value)
 {
+    if (strlen(name) > LONGEST_NAME)
+        return 0; /* nothing that anybody reads has such a name */
     if (strlen(value) > ITEXD_MAX_VALUE || e->n_variables >= ITEXD_MAX_VARIABLES)
         return add_oversized(e, name);
 
@@ -120,23 +126,16 @@ static bool names_file(const char *value)
 int environment_read_flags_file(struct environment *e, const char *script_value)
 {
     const char *value = script_value ? script_value : environment_get(e, "TF_XLA_FLAGS");
-    size_t size;
 
     free(e->flags_text);
     e->flags_text = NULL;
     e->flags_source = FLAGS_NO_FILE;
     if (!value || !names_file(value))
         return 0;
-    int r = flags_file_read(value, ITEXD_MAX_FLAGS_FILE, &e->flags_text, &size);
+    int r = flags_file_read(value, ITEXD_MAX_FLAGS_FILE, &e->flags_text);
     if (r == -ENOMEM)
         return r;
     e->flags_source = r == 0 ? FLAGS_FILE : r == -ENOENT ? FLAGS_MISSING : FLAGS_UNREADABLE;
-    if (r == 0 && size > ITEXD_MAX_VALUE) {
-        free(e->flags_text);
-        e->flags_text = NULL;
-        e->flags_source = FLAGS_UNREADABLE;
-        return find_oversized(e, "xla_flags_file") < 0 ? add_oversized(e, "xla_flags_file") : 0;
-    }
     return 0;
 }
 

@@ -17,7 +17,7 @@ static int open_error(int error)
     return error == EMFILE || error == ENFILE ? -error : -ENOENT;
 }
 
-static int read_whole(int fd, size_t limit, char **text, size_t *size)
+static int read_whole(int fd, size_t limit, char **text)
 {
     CLEANUP(freep) char *buffer = malloc(limit + 1);
     size_t used = 0;
@@ -43,11 +43,10 @@ static int read_whole(int fd, size_t limit, char **text, size_t *size)
     if (fitting)
         buffer = fitting;
     *text = TAKE_PTR(buffer);
-    *size = used;
     return 0;
 }
 
-int flags_file_read(const char *path, size_t limit, char **text, size_t *size)
+int flags_file_read(const char *path, size_t limit, char **text)
 {
     struct statx about;
 
@@ -60,5 +59,5 @@ int flags_file_read(const char *path, size_t limit, char **text, size_t *size)
     CLEANUP(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     if (fd < 0)
         return open_error(errno);
-    return read_whole(fd, limit, text, size);
+    return read_whole(fd, limit, text);
 }

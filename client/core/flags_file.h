@@ -10,6 +10,6 @@
  * known: over `limit` bytes (-EFBIG), not a regular file (-EINVAL; a pipe is never opened, for reading would take
  * its bytes away from the job), a NUL byte in it (-EILSEQ), a failing read.
  */
-int flags_file_read(const char *path, size_t limit, char **text, size_t *size);
+int flags_file_read(const char *path, size_t limit, char **text);
 
 #endif

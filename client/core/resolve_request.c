@@ -182,21 +182,53 @@ Itexd__V1__DeviceRequest *resolve_request_devices(Itexd__V1__Resolve *resolve)
     return resolve->devices;
 }
 
+/* The text of a flags file leaves room for what matters more: its state says that it is not known. */
+static int drop_flags_text(Itexd__V1__Resolve *resolve, Itexd__V1__Fact *fact)
+{
+    int r = resolve_request_string(&fact->name, "xla_flags_source");
+
+    if (r == 0)
+        r = resolve_request_string(&fact->value, "unreadable");
+    return r == 0 ? add_oversized(resolve, "TF_XLA_FLAGS") : r;
+}
+
+static int drop_variable(Itexd__V1__Resolve *resolve, size_t at)
+{
+    Itexd__V1__Variable *variable = resolve->env[at];
+    int r = resolve->n_oversized < ITEXD_MAX_VARIABLES ? add_oversized(resolve, variable->name) : 0;
+
+    if (r < 0)
+        return r;
+    resolve->env[at] = resolve->env[--resolve->n_env];
+    itexd__v1__variable__free_unpacked(variable, NULL);
+    return 0;
+}
+
+/* -EMSGSIZE where there is nothing to drop. */
+static int drop_longest(Itexd__V1__Resolve *resolve)
+{
+    Itexd__V1__Fact *text = NULL;
+    size_t longest = 0;
+
+    for (size_t i = 0; i < resolve->n_facts; i++)
+        if (strcmp(resolve->facts[i]->name, "xla_flags_file") == 0 &&
+            strcmp(resolve->facts[i]->from, "environment") == 0)
+            text = resolve->facts[i];
+    for (size_t i = 1; i < resolve->n_env; i++)
+        if (strlen(resolve->env[i]->value) > strlen(resolve->env[longest]->value))
+            longest = i;
+    if (text && (resolve->n_env == 0 || strlen(text->value) > strlen(resolve->env[longest]->value)))
+        return drop_flags_text(resolve, text);
+    return resolve->n_env > 0 ? drop_variable(resolve, longest) : -EMSGSIZE;
+}
+
 int resolve_request_fit(Itexd__V1__Resolve *resolve)
 {
-    while (itexd__v1__resolve__get_packed_size(resolve) > ITEXD_MAX_PACKET - ENVELOPE) {
-        size_t longest = 0;
-        if (resolve->n_env == 0)
-            return -EMSGSIZE;
-        for (size_t i = 1; i < resolve->n_env; i++)
-            if (strlen(resolve->env[i]->value) > strlen(resolve->env[longest]->value))
-                longest = i;
-        Itexd__V1__Variable *variable = resolve->env[longest];
-        int r = add_oversized(resolve, variable->name);
-        if (r < 0)
-            return r;
-        resolve->env[longest] = resolve->env[--resolve->n_env];
-        itexd__v1__variable__free_unpacked(variable, NULL);
-    }
-    return 0;
+    int r = 0;
+
+    while (r == 0 && resolve->n_env > 0 && resolve->n_env + resolve->n_script_env > ITEXD_MAX_VARIABLES)
+        r = drop_longest(resolve);
+    while (r == 0 && itexd__v1__resolve__get_packed_size(resolve) > ITEXD_MAX_PACKET - ENVELOPE)
+        r = drop_longest(resolve);
+    return r;
 }

@@ -38,8 +38,9 @@ Itexd__V1__DeviceRequest *resolve_request_devices(Itexd__V1__Resolve *resolve);
 /* Sets an optional string field of any message built here: frees the old one, copies the new one (NULL: absent). */
 int resolve_request_string(char **field, const char *value);
 /*
- * Makes it fit into a packet: as long as it does not, the longest value of the environment moves to `oversized`.
- * -EMSGSIZE where nothing is left to move. Call it last.
+ * Makes it fit into a packet: as long as it does not, the longest value of the environment moves to `oversized`; where
+ * that is the text of the flags file, TF_XLA_FLAGS is named and the file counts as unreadable. -EMSGSIZE where nothing
+ * is left to move. Call it last.
  */
 int resolve_request_fit(Itexd__V1__Resolve *resolve);
 
