@@ -37,6 +37,7 @@ TOUCHES = {
     "itex-bool": set(itexfacts.STRICT_BOOLEANS.values()),
 }
 WITHOUT_SOLUTION = {"npd-forced", "disable-void", "late-jit", "auto-jit-flag", "selector-ordinals"}
+DECLARABLE_PINS = set(itexref.PINS) - {"KERAS_BACKEND=tensorflow"}  # that one is a variable
 FORBIDS = ("error", "unsupported")
 
 
@@ -124,8 +125,10 @@ def after(request, answer):
     env.update(answer["env"]["set"])
     for name in answer["env"]["unset"]:
         env.pop(name, None)
+    if "KERAS_BACKEND=tensorflow" in answer["obligations"]:
+        env["KERAS_BACKEND"] = "tensorflow"
     facts = dict(request.get("facts") or {})
-    facts.update(dict(itexref.PINS[token] for token in answer["obligations"] if token in itexref.PINS))
+    facts.update(dict(itexref.PINS[token] for token in answer["obligations"] if token in DECLARABLE_PINS))
     return dict(request, env=env, facts=facts)
 
 

@@ -1,0 +1,241 @@
+#!/usr/bin/env python3
+"""Every spelling that the facts about ITEX speak of, and thousands of odd ones made up from a seed.
+
+usage: test-spellings.py RESOLVE_LINES RULES_DIRECTORY [CASES [SEED]]
+"""
+
+import random
+import sys
+
+import harness
+import itexref
+import spellings
+import tfflags
+
+CASES, SEED = 6000, 20240531
+
+BOOLEANS = ["0", "1", "true", "false", "True", "FALSE", "", "yes", " 1", "2"]
+POOLS = {
+    "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": BOOLEANS,
+    "ITEX_DISABLE_XLA": BOOLEANS,
+    "TF_USE_LEGACY_KERAS": BOOLEANS,
+    "ITEX_OPS_OVERRIDE": BOOLEANS,
+    "ITEX_REMAPPER": BOOLEANS,
+    "ITEX_ENABLE_REMAPPER": BOOLEANS,
+    "ITEX_LAYOUT_OPT": BOOLEANS,
+    "ITEX_SYNC_EXEC": BOOLEANS,
+    "ITEX_ENABLE_TILE_AS_DEVICE": BOOLEANS,
+    "SYCL_TILE_AS_DEVICE": BOOLEANS,
+    "ITEX_TILE_AS_DEVICE": BOOLEANS,
+    "ZE_FLAT_DEVICE_HIERARCHY": ["FLAT", "COMPOSITE", "COMBINED"],
+    "SYCL_DEVICE_FILTER": ["level_zero", "opencl:gpu", "", "cpu", "level_zero:gpu:0"],
+    "ITEX_BACKEND": ["GPU", "CPU", "cpu"],
+    "ZE_AFFINITY_MASK": ["", "0", "1", "0,1", "0.1,1.0", "x", "0,", "1,7"],
+    "ONEAPI_DEVICE_SELECTOR": [
+        "",
+        "gpu",
+        "!opencl:*",
+        "level_zero:*",
+        "level_zero:0",
+        "level_zero:1,2",
+        "*:*",
+    ],
+    "ITEX_LIMIT_MEMORY_SIZE_IN_MB": ["1024", "4GB", ""],
+    "ITEX_VERBOSE": ["1", "yes", "-1"],
+    "KERAS_BACKEND": ["tensorflow", "jax"],
+    "TF_AUTO_JIT_FLAG": ["--tf_xla_auto_jit=1"],
+    "TF_GPU_ALLOCATOR": ["cuda_malloc_async"],
+    "CUDA_VISIBLE_DEVICES": ["", "0"],
+    "PATH": ["/bin"],
+}
+FACTS = {
+    "keras": ["0", "2", "3"],
+    "jit": ["on", "off", "auto"],
+    "custom_ops": ["false", "true"],
+    "setuptools": ["none", "69.5.1", "70.0.0", "70.3", "75.1.0", "82.0", "100"],
+    "keras_installed": ["none", "2", "3"],
+    "lib_flavour": ["none", "cpu", "gpu", "xpu"],
+    "notebook": ["false", "true"],
+    "import_order": ["tensorflow-first", "keras-first"],
+    "late_jit": ["false", "true"],
+    "strategy": ["false", "true"],
+    "unsupported_layer": ["false", "true"],
+    "run_eagerly": ["false", "true"],
+    "determinism": ["false", "true"],
+}
+VERSIONS = ["2.13.0.1", "2.14.0.2", "2.15.0.0", "2.15.0.3", "2.16.0", "2.17", "newest"]
+TENSORFLOW = ["2.13.1", "2.14.1", "2.15.1", "2.16.2", "2.18.0"]
+RARE = 0.12  # how often what is not among the eight looked-at things is given
+
+FLAG_NAMES = [tfflags.AUTO_JIT] * 8 + [tfflags.DEVICE_API] * 3
+FLAG_NAMES += ["tf_xla_min_cluster_size", "tf_xla_clustering_debug", "tf_xla_ops_to_cluster"]
+FLAG_VALUES = [
+    "",
+    "=",
+    "=1",
+    "=2",
+    "=0",
+    "=-1",
+    "=fusible",
+    "=single-gpu(1)",
+    "=single-gpu(2)",
+    "=single-gpu()",
+    "=Fusible",
+    "=+2",
+    "=' 2 '",
+    '=" 1\t"',
+    "='2",
+    '="2',
+    '="2\\',
+    "='1'x",
+    '="a\\"b"',
+    '="1"--tf_xla_auto_jit=2',
+    "=true",
+    "=TRUE",
+    "=False",
+    "=yes",
+    "=2147483648",
+    "=0x1",
+    "='4 '",
+    "xyz",
+    "xyz=true",
+    "=\\1",
+    "_for_auto_jit",
+    "='single-gpu( 1 )'",
+]
+ODD_TOKENS = [
+    "--",
+    "--help",
+    "-",
+    "---tf_xla_auto_jit=1",
+    "-tf_xla_auto_jit=1",
+    "--xla_dump_to=/x",
+    "stop",
+    "--foo",
+    "--foo='a b",
+    "--TF_XLA_AUTO_JIT=1",
+    "--tf_xla_auto_jit 1",
+    "'--tf_xla_auto_jit=1'",
+    "#",
+    "--tf_mlir_enable_multiple_local_cpu_devices",
+    "--tf_xla_persistent_cache_read_only=true",
+    "--\u00e9",
+]
+
+
+def flags_text(rng):
+    """A text for TF_XLA_FLAGS; now and then something that is a file's name."""
+    tokens = []
+    for _ in range(rng.choice([1, 1, 2, 2, 3, 4])):
+        odd = rng.random() < 0.15
+        tokens.append(
+            rng.choice(ODD_TOKENS) if odd else "--" + rng.choice(FLAG_NAMES) + rng.choice(FLAG_VALUES)
+        )
+    blank = rng.choice([" ", " ", " ", "\t", "  ", "\n", "\r"])
+    return rng.choice([""] * 6 + [" ", "\n"]) + blank.join(tokens) + rng.choice([""] * 6 + [" ", " x"])
+
+
+def looked_at(rng, request):
+    """The eight things of the page's table, each given more often than not."""
+    env, facts = request["env"], request["facts"]
+    for name in (
+        "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE",
+        "ITEX_DISABLE_XLA",
+        "TF_USE_LEGACY_KERAS",
+        "ITEX_OPS_OVERRIDE",
+    ):
+        if rng.random() < 0.4:
+            env[name] = rng.choice(POOLS[name][: rng.choice([2, len(POOLS[name])])])
+    for name in ("keras", "jit", "custom_ops"):
+        if rng.random() < 0.75:
+            facts[name] = rng.choice(FACTS[name])
+    if rng.random() < 0.85:
+        facts["itex"] = rng.choice(VERSIONS)
+    elif rng.random() < 0.5:
+        facts["tensorflow"] = rng.choice(TENSORFLOW)
+    if rng.random() < 0.8:
+        env["TF_XLA_FLAGS"] = flags_text(rng)
+
+
+def made_up(rng):
+    """A request from the seed."""
+    request = {"env": {}, "facts": {}, "policy": rng.choice(["enforce"] * 4 + ["advise"])}
+    looked_at(rng, request)
+    env, facts = request["env"], request["facts"]
+    for name in sorted(set(POOLS) - set(env)):
+        if rng.random() < RARE / 3:
+            env[name] = rng.choice(POOLS[name])
+    for name in sorted(set(FACTS) - {"keras", "jit", "custom_ops"}):
+        if rng.random() < RARE:
+            facts[name] = rng.choice(FACTS[name])
+    if tfflags.where(env.get("TF_XLA_FLAGS")) == "file":
+        state = rng.choice(["missing", "unreadable", None, "text", "text"])
+        if state == "text":
+            facts["xla_flags_file"] = flags_text(rng)
+        else:
+            request["xla_flags_state"] = state
+    request["apply_errors"] = rng.random() < 0.15
+    if env and rng.random() < 0.08:
+        name = rng.choice(sorted(env))
+        request["script_env"] = {
+            name: {"value": env.pop(name), "file": "train.py", "line": rng.randint(1, 99)}
+        }
+    return request
+
+
+def table_failures(tool, rules, cases):
+    """The hand-written expectation, the reference and C, for one table."""
+    pairs = [pair for case in cases for pair in zip(case.requests(), case.expect)]
+    requests = [request for request, _ in pairs]
+    failures = []
+    for (request, (mode, outcome)), answer in zip(pairs, harness.resolve_all(tool, rules, requests)):
+        reference = itexref.resolve(request)
+        expected = {"mode": mode, "outcome": outcome}
+        for who, predicted in (("reference", reference["predicted"]), ("C", answer.get("predicted"))):
+            if predicted != expected:
+                failures.append(f"{harness.line_of(request)}\n  expected {expected}, {who} {predicted}")
+        difference = harness.disagreement(request, reference, answer)
+        failures += [difference] if difference else []
+    return failures
+
+
+def random_failures(tool, rules, cases, seed):
+    rng = random.Random(seed)
+    requests = [made_up(rng) for _ in range(cases)]
+    answers = harness.resolve_all(tool, rules, requests)
+    compared = (
+        harness.disagreement(*trio) for trio in zip(requests, map(itexref.resolve, requests), answers)
+    )
+    disagree = [text for text in compared if text]
+    settled = [
+        (request, answer)
+        for request, answer in zip(requests, answers)
+        if "error" not in answer
+        and request["policy"] == "enforce"
+        and not request["apply_errors"]
+        and not request.get("script_env")
+        and answer["verdict"] != "rejected"
+    ]
+    again = [harness.after(request, answer) for request, answer in settled]
+    unstable = []
+    for (request, _), second in zip(settled, harness.resolve_all(tool, rules, again)):
+        wrong = harness.unsettled(second)
+        unstable += [f"{harness.line_of(request)}: {'; '.join(wrong)}"] if wrong else []
+    return disagree, unstable
+
+
+def main():
+    tool, rules = sys.argv[1:3]
+    cases = int(sys.argv[3]) if len(sys.argv) > 3 else CASES
+    seed = int(sys.argv[4]) if len(sys.argv) > 4 else SEED
+    tap = harness.Tap(len(spellings.TABLES) + 2)
+    for name, table in spellings.TABLES.items():
+        tap.group(f"spellings: {name}", table_failures(tool, rules, table()))
+    disagree, unstable = random_failures(tool, rules, cases, seed)
+    tap.group(f"{cases} made-up jobs, seed {seed}: reference and C agree", disagree)
+    tap.group(f"{cases} made-up jobs, seed {seed}: a second pass changes nothing", unstable)
+    return tap.status()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
