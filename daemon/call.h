@@ -1,0 +1,52 @@
+/*
+ * A request that is being answered. It ends by exactly one of call_reply, call_done, call_decision and call_refuse,
+ * which also free it; at once in its handler, or later when the store or a worker has come back.
+ *
+ * When the peer goes first, a call that only waits (for a read or for another request's decision) ends with it; a call
+ * whose work is under way lives on without a peer, and its answer is dropped.
+ */
+#ifndef ITEXD_DAEMON_CALL_H
+#define ITEXD_DAEMON_CALL_H
+
+#include "daemon/peer.h"
+#include "daemon/refusal.h"
+#include "db/store.h"
+#include "itexd.pb-c.h"
+
+struct service;
+
+struct call {
+    LIST_ENTRY(call) link;    /* of the peer's calls */
+    LIST_ENTRY(call) waiting; /* for one decision, if waits */
+    bool waits;
+    struct service *service;
+    struct peer *peer; /* NULL: it has gone */
+    struct quota_user *user;
+    struct process who; /* of the peer, also after it has gone */
+    uint64_t id;
+    uint64_t ticket; /* of a read in the store; 0: none */
+    void *state;     /* the handler's own, freed with the call */
+    void (*free_state)(void *state);
+};
+LIST_HEAD(call_list, call);
+
+/* NULL where the quota of requests is used up or memory is: the refusal has then been sent. */
+struct call *call_begin(struct service *service, struct peer *peer, uint64_t id);
+void call_reply(struct call *call, Itexd__V1__Reply *reply);
+void call_done(struct call *call);
+void call_decision(struct call *call, const struct store_decision *row);
+/* Answers with what was packed into the server's outbound buffer; size 0: it did not fit. */
+void call_packet(struct call *call, size_t size);
+void call_refuse(struct call *call, enum refusal refusal, const char *detail);
+/* Waits with others; the call is answered by whoever goes through the list. */
+void call_wait(struct call *call, struct call_list *list);
+/* The peer has gone. */
+void call_peer_gone(struct call *call);
+
+/* May the peer do what is for administrators? Looked up once per connection. */
+bool call_is_administrator(struct call *call);
+
+/* A refusal that belongs to no call. */
+void peer_refuse(struct service *service, struct peer *peer, uint64_t id, enum refusal refusal, const char *detail);
+
+#endif

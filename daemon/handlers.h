@@ -1,0 +1,12 @@
+/* From a packet to the function that answers it: decoding, hello, rights, and the one table of requests. */
+#ifndef ITEXD_DAEMON_HANDLERS_H
+#define ITEXD_DAEMON_HANDLERS_H
+
+#include "daemon/server.h"
+
+struct service;
+
+/* The server's callbacks, with the service as their context. */
+struct server_callbacks handlers_callbacks(struct service *service);
+
+#endif

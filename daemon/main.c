@@ -1,0 +1,409 @@
+/*
+ * itexd: start, signals, stop. Runs in the foreground; exit statuses: 0 stopped as asked, 2 wrong command line, 70
+ * something failed that should not, 78 wrong configuration or rules, or a database newer than the program.
+ *
+ * Order of the start: configuration, database, rules, socket. So a client that can connect is served, and a service
+ * that cannot serve never takes the socket.
+ */
+#include "daemon/clock.h"
+#include "daemon/handlers.h"
+#include "daemon/log.h"
+#include "daemon/service.h"
+#include "daemon/status.h"
+#include "proto/cleanup.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <grp.h>
+#include <inttypes.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#define EXIT_USAGE 2
+#define EXIT_INTERNAL 70
+#define EXIT_CONFIGURATION 78
+
+#define STORE_EVENTS_PER_TURN 256
+#define OUTCOME_CACHE_BYTES ((size_t)2 << 20)
+#define REQUESTS_REMEMBERED 65536
+#define STOP_CHECK_MS 10
+
+static void print_messages(const struct yaml_messages *messages)
+{
+    for (size_t i = 0; i < messages->n_items; i++)
+        fprintf(stderr, "itexd: %s%s\n", messages->items[i].warning ? "warning: " : "", messages->items[i].text);
+}
+
+static void log_messages(const char *event, const struct yaml_messages *messages)
+{
+    for (size_t i = 0; i < messages->n_items; i++)
+        log_event(messages->items[i].warning ? LOG_WARNING : LOG_ERROR, event,
+                  LOG_TEXT("message", messages->items[i].text));
+}
+
+/* ---- What options mean for the parts ---------------------------------------------------------------------- */
+
+static struct server_limits limits_of(const struct options *options)
+{
+    return (struct server_limits){
+        .connections = options->connections,
+        .outbound_bytes = options->outbound_bytes_per_peer,
+        .hello_ms = options->hello_timeout,
+        .stall_ms = options->stall_timeout,
+        .user = {.connections = options->connections_per_uid,
+                 .requests = options->requests_in_flight_per_uid,
+                 .bytes = options->outbound_bytes_per_uid},
+    };
+}
+
+static struct store_config store_config_of(const struct options *options)
+{
+    return (struct store_config){
+        .path = options->database.text,
+        .durability_full = options->durability == OPTION_DURABILITY_FULL,
+        .retention_seconds = options->retention_days * 86400,
+        .retention_decisions = options->retention_decisions,
+        .queue_limit = options->write_queue,
+    };
+}
+
+static enum log_level level_of(const struct options *options)
+{
+    return (enum log_level)(LOG_ERROR + options->log_level); /* the words are in the order of the levels */
+}
+
+void service_apply_options(struct service *service)
+{
+    struct server_limits limits = limits_of(&service->options);
+    struct store_config config = store_config_of(&service->options);
+
+    log_set_level(level_of(&service->options));
+    server_set_limits(&service->server, &limits);
+    store_reconfigure(service->store, &config);
+    service->requests.window_ms = service->options.retry_window;
+    status_notify(service);
+}
+
+/* ---- The store's answers ---------------------------------------------------------------------------------- */
+
+void service_hold(struct service *service)
+{
+    server_hold(&service->server);
+}
+
+static void on_store_ready(evutil_socket_t fd, short what, void *context)
+{
+    struct service *service = context;
+
+    (void)fd;
+    (void)what;
+    store_dispatch(service->store, STORE_EVENTS_PER_TURN);
+    if (service->server.held && decide_unblock(service) &&
+        store_queued(service->store) <= service->options.write_queue / 2)
+        server_resume(&service->server);
+}
+
+/* ---- Stopping --------------------------------------------------------------------------------------------- */
+
+static void on_stop_check(evutil_socket_t fd, short what, void *context)
+{
+    struct service *service = context;
+    bool done = service->open_calls == 0 && server_flushed(&service->server);
+
+    (void)fd;
+    (void)what;
+    if (!done && clock_steady_ms() < service->stop_by_ms) {
+        static const struct timeval again = {.tv_usec = STOP_CHECK_MS * 1000};
+        evtimer_add(service->stop_check, &again);
+        return;
+    }
+    if (!done)
+        log_event(LOG_WARNING, "stop-timeout", LOG_NUMBER("unanswered", service->open_calls));
+    event_base_loopbreak(service->base);
+}
+
+void service_stop(struct service *service, const char *why)
+{
+    if (service->stopping)
+        return;
+    service->stopping = true;
+    service->stop_by_ms = clock_steady_ms() + service->options.stop_timeout;
+    log_event(LOG_NOTICE, "stopping", LOG_TEXT("why", why), LOG_NUMBER("unanswered", service->open_calls));
+    notify_stopping();
+    server_stop(&service->server);
+    event_active(service->stop_check, EV_TIMEOUT, 0);
+}
+
+static void on_stop_signal(evutil_socket_t number, short what, void *context)
+{
+    (void)what;
+    service_stop(context, number == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+static void on_hangup(evutil_socket_t number, short what, void *context)
+{
+    (void)number;
+    (void)what;
+    rulesets_reload(context, NULL);
+}
+
+/* ---- Starting --------------------------------------------------------------------------------------------- */
+
+static void raise_descriptor_limit(const struct options *options)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    if (limit.rlim_cur < options->connections + 64)
+        log_event(LOG_WARNING, "few-descriptors", LOG_NUMBER("limit", limit.rlim_cur),
+                  LOG_NUMBER("connections", options->connections));
+}
+
+/* Names are looked up here only: the loop never waits for a name service. */
+static void find_administrators(struct service *service)
+{
+    const struct group *group = getgrnam(service->options.group.text);
+
+    service->has_administrators = group != NULL;
+    if (group)
+        service->administrators = group->gr_gid;
+    else
+        log_event(LOG_WARNING, "no-group", LOG_TEXT("group", service->options.group.text),
+                  LOG_TEXT("message", "only root and itexd's own user administrate"));
+}
+
+static void remember(void *context, const struct store_decision *row)
+{
+    struct service *service = context;
+    struct request_key key;
+    struct request_entry *entry;
+
+    memset(&key, 0, sizeof key);
+    memcpy(key.id, row->request_id, sizeof key.id);
+    key.uid = row->uid;
+    key.pid = row->pid;
+    key.start = row->start_time;
+    if (requests_find(&service->requests, &key))
+        return;
+    entry = requests_add(&service->requests, &key);
+    if (!entry)
+        return;
+    entry->acceptable = strcmp(row->verdict, "rejected") != 0;
+    requests_settle(&service->requests, entry, row->id, clock_steady_ms());
+}
+
+static int open_store(struct service *service)
+{
+    struct store_config config = store_config_of(&service->options);
+    char error[512] = "";
+    int result = store_open(&config, &service->store, error, sizeof error);
+
+    if (result < 0) {
+        log_event(LOG_ERROR, "database", LOG_TEXT("path", config.path), LOG_TEXT("message", error));
+        return result == -ENOTSUP ? EXIT_CONFIGURATION : EXIT_INTERNAL;
+    }
+    service->store_ready =
+        event_new(service->base, store_fd(service->store), EV_READ | EV_PERSIST, on_store_ready, service);
+    if (!service->store_ready || event_add(service->store_ready, NULL) < 0 ||
+        requests_init(&service->requests, REQUESTS_REMEMBERED, service->options.retry_window) < 0)
+        return EXIT_INTERNAL;
+    store_recent(service->store, (unsigned)(service->options.retry_window / 1000), remember, service);
+    return 0;
+}
+
+static int start_rules(struct service *service)
+{
+    CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
+    int error = rulesets_init(service, &messages);
+
+    log_messages("rules", &messages);
+    if (error == 0)
+        return 0;
+    log_event(LOG_ERROR, "no-rules", LOG_TEXT("message", "there is no usable rule set; correct the rule files"));
+    return error == -EINVAL ? EXIT_CONFIGURATION : EXIT_INTERNAL;
+}
+
+static int start_server(struct service *service)
+{
+    struct listener listener;
+    struct server_limits limits = limits_of(&service->options);
+    struct server_callbacks callbacks = handlers_callbacks(service);
+    char error[512];
+
+    if (listener_open(&listener, service->options.socket.text, service->options.socket_mode, error, sizeof error) < 0) {
+        log_event(LOG_ERROR, "socket", LOG_TEXT("message", error));
+        return EXIT_CONFIGURATION;
+    }
+    return server_init(&service->server, service->base, &listener, &limits, &callbacks) < 0 ? EXIT_INTERNAL : 0;
+}
+
+static int add_signal(struct service *service, struct event **event, int number, event_callback_fn callback)
+{
+    *event = evsignal_new(service->base, number, callback, service);
+    return *event && event_add(*event, NULL) == 0 ? 0 : EXIT_INTERNAL;
+}
+
+static int start_events(struct service *service)
+{
+    int error = add_signal(service, &service->terminate, SIGTERM, on_stop_signal);
+
+    if (error == 0)
+        error = add_signal(service, &service->interrupt, SIGINT, on_stop_signal);
+    if (error == 0)
+        error = add_signal(service, &service->hangup, SIGHUP, on_hangup);
+    service->stop_check = evtimer_new(service->base, on_stop_check, service);
+    if (error != 0 || !service->stop_check)
+        return EXIT_INTERNAL;
+    return notify_init(&service->notify, service->base) < 0 ? EXIT_INTERNAL : 0;
+}
+
+/* Not by seconds: the loop has no wall clock to keep. */
+static struct event_base *make_base(void)
+{
+    struct event_config *config = event_config_new();
+    struct event_base *base;
+
+    if (!config)
+        return NULL;
+    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+    base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
+static int start(struct service *service)
+{
+    int error;
+
+    service->base = make_base();
+    if (!service->base)
+        return EXIT_INTERNAL;
+    memory_init(&service->memory);
+    outcomes_init(&service->outcomes, OUTCOME_CACHE_BYTES);
+    decider_init(&service->decider);
+    service->start_ms = clock_wall_ms();
+    raise_descriptor_limit(&service->options);
+    find_administrators(service);
+    error = open_store(service);
+    if (error == 0)
+        error = start_rules(service);
+    if (error == 0)
+        error = start_events(service);
+    if (error == 0)
+        error = start_server(service);
+    return error;
+}
+
+static void free_event(struct event *event)
+{
+    if (event)
+        event_free(event);
+}
+
+/* Peers first, for their calls point to everything else; the store before what its last commits refer to. */
+static void finish(struct service *service)
+{
+    server_deinit(&service->server);
+    notify_deinit(&service->notify);
+    free_event(service->terminate);
+    free_event(service->interrupt);
+    free_event(service->hangup);
+    free_event(service->stop_check);
+    free_event(service->store_ready);
+    if (service->base)
+        rulesets_deinit(service);
+    store_closep(&service->store);
+    if (service->base) {
+        decider_deinit(&service->decider);
+        requests_deinit(&service->requests);
+        outcomes_clear(&service->outcomes);
+        memory_deinit(&service->memory);
+        event_base_free(service->base);
+    }
+}
+
+static int serve(struct service *service)
+{
+    int status;
+
+    signal(SIGPIPE, SIG_IGN);
+    log_set_level(level_of(&service->options));
+    log_start();
+    status = start(service);
+    if (status == 0) {
+        malloc_trim(0);
+        log_event(LOG_NOTICE, "started", LOG_TEXT("version", ITEXD_VERSION),
+                  LOG_TEXT("socket", service->server.listener.path),
+                  LOG_TEXT("database", service->options.database.text),
+                  LOG_TEXT("rules", service->rulesets.active->name));
+        status_notify(service);
+        notify_ready();
+        event_base_dispatch(service->base);
+    }
+    finish(service);
+    log_event(LOG_NOTICE, "stopped", LOG_NUMBER("status", status));
+    log_stop();
+    return status;
+}
+
+/* --check: what a start would say about configuration and rules, examples included. */
+static int check(const struct options *options)
+{
+    CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
+    CLEANUP(ruleset_putp) struct ruleset *set = NULL;
+    int error = ruleset_compile_directory(options->rules.text, &set, &messages);
+
+    if (error == 0)
+        rules_run_examples(set->rules, &messages);
+    print_messages(&messages);
+    if (error < 0 || messages.n_errors > 0)
+        return EXIT_CONFIGURATION;
+    printf("itexd: configuration and %zu rules (%s) are in order\n", rule_set_size(rules_compiled(set->rules)),
+           set->name);
+    return 0;
+}
+
+static int run(struct service *service)
+{
+    CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
+    int result = options_load(service->argc, service->argv, &service->options, &messages);
+
+    print_messages(&messages);
+    if (result < 0)
+        return EXIT_INTERNAL;
+    if (result != OPTIONS_OK)
+        return result == OPTIONS_USAGE ? EXIT_USAGE : EXIT_CONFIGURATION;
+    if (service->options.help) {
+        options_help(stdout);
+        return 0;
+    }
+    if (service->options.version) {
+        puts("itexd " ITEXD_VERSION);
+        return 0;
+    }
+    return service->options.check ? check(&service->options) : serve(service);
+}
+
+int main(int argc, char **argv)
+{
+    struct service *service = calloc(1, sizeof *service);
+    int status;
+
+    if (!service)
+        return EXIT_INTERNAL;
+    service->argc = argc;
+    service->argv = argv;
+    service->rulesets.worker = (struct worker)WORKER_NULL;
+    status = run(service);
+    options_clear(&service->options);
+    free(service);
+    return status;
+}

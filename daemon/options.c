@@ -1,0 +1,541 @@
+/* The table, and what is made of it. Defaults are texts, read as the command line's are. */
+#include "daemon/options.h"
+#include "daemon/log.h"
+#include "proto/cleanup.h"
+#include "proto/framing.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define COUNT(array) (sizeof(array) / sizeof(array)[0])
+
+static const char *const durability_names[] = {"full", "normal", NULL};
+static const char *const policy_names[] = {"ruleset", "enforce", "advise", NULL};
+static const char *const level_names[] = {"error", "warning", "notice", "info", "debug", NULL};
+
+struct option_def {
+    const char *name;     /* of the file; with '-' for '_' on the command line */
+    const char *argument; /* for --help; NULL: a switch */
+    const char *fallback; /* the default, NULL: none */
+    const char *help;
+    enum yaml_kind kind;
+    size_t offset;
+    uint64_t min, max; /* of numbers; max 0: no limit */
+    const char *const *words;
+    bool command_line_only;
+    bool needs_restart;
+};
+
+#define TO(member) .offset = offsetof(struct options, member)
+
+static const struct option_def option_table[] = {
+    {.name = "config",
+     .argument = "FILE",
+     .fallback = OPTIONS_DEFAULT_FILE,
+     .kind = YAML_TEXT,
+     TO(config),
+     .command_line_only = true,
+     .help = "configuration file"},
+    {.name = "check",
+     .kind = YAML_BOOL,
+     TO(check),
+     .command_line_only = true,
+     .help = "read configuration and rules, report their mistakes, and end"},
+    {.name = "help", .kind = YAML_BOOL, TO(help), .command_line_only = true, .help = "print this and end"},
+    {.name = "version", .kind = YAML_BOOL, TO(version), .command_line_only = true, .help = "print the version and end"},
+
+    {.name = "socket",
+     .argument = "PATH",
+     .fallback = ITEXD_DEFAULT_SOCKET,
+     .kind = YAML_TEXT,
+     TO(socket),
+     .needs_restart = true,
+     .help = "where clients connect, unless systemd passes a socket"},
+    {.name = "socket_mode",
+     .argument = "MODE",
+     .fallback = "0666",
+     .kind = YAML_TEXT,
+     TO(socket_mode_text),
+     .needs_restart = true,
+     .help = "permissions of that socket, octal"},
+    {.name = "database",
+     .argument = "FILE",
+     .fallback = "/var/lib/itexd/itexd.db",
+     .kind = YAML_TEXT,
+     TO(database),
+     .needs_restart = true,
+     .help = "decisions and rule sets"},
+    {.name = "rules",
+     .argument = "DIRECTORY",
+     .fallback = ITEXD_RULES_DIRECTORY,
+     .kind = YAML_TEXT,
+     TO(rules),
+     .help = "the shipped rule files"},
+    {.name = "group",
+     .argument = "NAME",
+     .fallback = "itexd",
+     .kind = YAML_TEXT,
+     TO(group),
+     .needs_restart = true,
+     .help = "whose members are administrators"},
+    {.name = "durability",
+     .argument = "WORD",
+     .fallback = "full",
+     .kind = YAML_ENUM,
+     TO(durability),
+     .words = durability_names,
+     .help = "full: a decision is on disk before it is answered; normal: soon after"},
+    {.name = "policy",
+     .argument = "WORD",
+     .fallback = "ruleset",
+     .kind = YAML_ENUM,
+     TO(policy),
+     .words = policy_names,
+     .help = "of requests that name none: enforce, advise, or as the rule set says"},
+    {.name = "locked",
+     .fallback = "false",
+     .kind = YAML_BOOL,
+     TO(locked),
+     .help = "requests may not weaken the policy for themselves"},
+    {.name = "log_level",
+     .argument = "WORD",
+     .fallback = "info",
+     .kind = YAML_ENUM,
+     TO(log_level),
+     .words = level_names,
+     .help = "error, warning, notice, info or debug"},
+
+    {.name = "connections",
+     .argument = "N",
+     .fallback = "10240",
+     .kind = YAML_UNSIGNED,
+     TO(connections),
+     .min = 1,
+     .max = 1000000,
+     .help = "connections in all"},
+    {.name = "connections_per_uid",
+     .argument = "N",
+     .fallback = "256",
+     .kind = YAML_UNSIGNED,
+     TO(connections_per_uid),
+     .min = 1,
+     .max = 1000000,
+     .help = "connections of one user"},
+    {.name = "requests_in_flight_per_uid",
+     .argument = "N",
+     .fallback = "512",
+     .kind = YAML_UNSIGNED,
+     TO(requests_in_flight_per_uid),
+     .min = 1,
+     .max = 1000000,
+     .help = "unanswered requests of one user"},
+    {.name = "outbound_bytes_per_peer",
+     .argument = "SIZE",
+     .fallback = "1MiB",
+     .kind = YAML_SIZE,
+     TO(outbound_bytes_per_peer),
+     .min = ITEXD_MAX_PACKET,
+     .max = UINT64_C(1) << 30,
+     .help = "answers that may wait for one connection to read them"},
+    {.name = "outbound_bytes_per_uid",
+     .argument = "SIZE",
+     .fallback = "16MiB",
+     .kind = YAML_SIZE,
+     TO(outbound_bytes_per_uid),
+     .min = ITEXD_MAX_PACKET,
+     .max = UINT64_C(1) << 34,
+     .help = "the same for all connections of one user"},
+    {.name = "hello_timeout",
+     .argument = "TIME",
+     .fallback = "10s",
+     .kind = YAML_DURATION,
+     TO(hello_timeout),
+     .min = 100,
+     .max = 3600000,
+     .help = "for a new connection to say hello"},
+    {.name = "stall_timeout",
+     .argument = "TIME",
+     .fallback = "10s",
+     .kind = YAML_DURATION,
+     TO(stall_timeout),
+     .min = 100,
+     .max = 3600000,
+     .help = "for a connection to read something of what waits for it"},
+    {.name = "stop_timeout",
+     .argument = "TIME",
+     .fallback = "5s",
+     .kind = YAML_DURATION,
+     TO(stop_timeout),
+     .max = 3600000,
+     .help = "to answer what is pending when stopping"},
+    {.name = "retry_window",
+     .argument = "TIME",
+     .fallback = "2min",
+     .kind = YAML_DURATION,
+     TO(retry_window),
+     .min = 1000,
+     .max = 86400000,
+     .help = "how long a repeated request gets its first answer"},
+    {.name = "write_queue",
+     .argument = "N",
+     .fallback = "4096",
+     .kind = YAML_UNSIGNED,
+     TO(write_queue),
+     .min = 1,
+     .max = 1000000,
+     .needs_restart = true,
+     .help = "decisions that may wait to be written before reading stops"},
+    {.name = "retention_days",
+     .argument = "N",
+     .fallback = "400",
+     .kind = YAML_UNSIGNED,
+     TO(retention_days),
+     .max = 36500,
+     .help = "older decisions are removed; 0: none are"},
+    {.name = "retention_decisions",
+     .argument = "N",
+     .fallback = "10000000",
+     .kind = YAML_UNSIGNED,
+     TO(retention_decisions),
+     .max = UINT64_C(1) << 40,
+     .help = "the oldest beyond this many are removed; 0: none are"},
+};
+#define N_OPTIONS COUNT(option_table)
+
+/* getopt's `val`: which option, above every character. */
+#define OPTION_BASE 256
+
+static void *target(struct options *options, const struct option_def *def)
+{
+    return (char *)options + def->offset;
+}
+
+static void command_line_name(const struct option_def *def, char *name, size_t size)
+{
+    snprintf(name, size, "%s", def->name);
+    for (char *at = name; *at; at++)
+        if (*at == '_')
+            *at = '-';
+}
+
+/* ---- Values from the command line and from defaults ------------------------------------------------------- */
+
+static int set_number(const struct option_def *def, const char *text, uint64_t *number, const char **why)
+{
+    static char range[96];
+    uint64_t value = 0;
+    int error;
+
+    if (def->kind == YAML_UNSIGNED)
+        error = yaml_parse_unsigned(text, &value, why);
+    else if (def->kind == YAML_SIZE)
+        error = yaml_parse_size(text, &value, why);
+    else
+        error = yaml_parse_duration(text, &value, why);
+    if (error < 0)
+        return error;
+    if (value < def->min || (def->max != 0 && value > def->max)) {
+        snprintf(range, sizeof range, "a value from %" PRIu64 " to %" PRIu64 "%s", def->min, def->max,
+                 def->kind == YAML_DURATION ? " ms" : "");
+        *why = range;
+        return -EINVAL;
+    }
+    *number = value;
+    return 0;
+}
+
+static int set_word(const struct option_def *def, const char *text, int *word, const char **why)
+{
+    static char words[96];
+    size_t used = 0;
+
+    words[0] = '\0';
+    for (int i = 0; def->words[i]; i++) {
+        if (strcmp(def->words[i], text) == 0) {
+            *word = i;
+            return 0;
+        }
+        used += (size_t)snprintf(words + used, sizeof words - used, "%s%s", i ? ", " : "one of ", def->words[i]);
+    }
+    *why = words;
+    return -EINVAL;
+}
+
+/* 0; -EINVAL, *why says what is expected; -ENOMEM. */
+static int set_value(struct options *options, const struct option_def *def, const char *text, const char **why)
+{
+    void *to = target(options, def);
+
+    switch (def->kind) {
+    case YAML_TEXT: {
+        struct yaml_text *value = to;
+        if (!*text) {
+            *why = "a value that is not empty";
+            return -EINVAL;
+        }
+        *value = (struct yaml_text){.text = yaml_memory_copy(&options->memory, text, strlen(text)),
+                                    .place = {.file = "command line"}};
+        return value->text ? 0 : -ENOMEM;
+    }
+    case YAML_BOOL:
+        return yaml_parse_bool(text, to, why);
+    case YAML_ENUM:
+        return set_word(def, text, to, why);
+    default:
+        return set_number(def, text, to, why);
+    }
+}
+
+static int set_defaults(struct options *options)
+{
+    const char *why;
+
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        const struct option_def *def = &option_table[i];
+        int error = def->fallback ? set_value(options, def, def->fallback, &why) : 0;
+        if (error < 0)
+            return error;
+    }
+    return 0;
+}
+
+/* ---- The command line ------------------------------------------------------------------------------------- */
+
+static const struct yaml_place command_line = {.file = "command line"};
+
+static void unknown_option(const char *given, struct yaml_messages *messages)
+{
+    const char *names[N_OPTIONS];
+    char texts[N_OPTIONS][48];
+
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        command_line_name(&option_table[i], texts[i], sizeof texts[i]);
+        names[i] = texts[i];
+    }
+    const char *bare = given + strspn(given, "-");
+    const char *near = yaml_nearest(bare, names, N_OPTIONS);
+    if (near)
+        yaml_error(messages, command_line, "unknown option %s; did you mean --%s?", given, near);
+    else
+        yaml_error(messages, command_line, "unknown option %s; see itexd --help", given);
+}
+
+/* Applies every option; with only_config, just those that the file cannot have. */
+static int read_command_line(int argc, char **argv, bool only_config, struct options *options,
+                             struct yaml_messages *messages)
+{
+    struct option table[N_OPTIONS + 1] = {{.name = NULL}};
+    char names[N_OPTIONS][48];
+    int found;
+
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        command_line_name(&option_table[i], names[i], sizeof names[i]);
+        table[i] = (struct option){.name = names[i],
+                                   .has_arg = option_table[i].argument ? required_argument : optional_argument,
+                                   .val = OPTION_BASE + (int)i};
+    }
+    optind = 0;
+    opterr = 0;
+    while ((found = getopt_long(argc, argv, ":", table, NULL)) != -1) {
+        if (found == '?') {
+            unknown_option(argv[optind - 1], messages);
+            continue;
+        }
+        if (found == ':') {
+            yaml_error(messages, command_line, "option %s needs a value", argv[optind - 1]);
+            continue;
+        }
+        const struct option_def *def = &option_table[found - OPTION_BASE];
+        const char *why = NULL;
+        int error = 0;
+        if (def->command_line_only == only_config)
+            error = set_value(options, def, optarg ? optarg : "true", &why);
+        if (error == -EINVAL)
+            yaml_error(messages, command_line, "--%s is \"%s\"; expected is %s", table[found - OPTION_BASE].name,
+                       optarg ? optarg : "", why);
+        else if (error < 0)
+            return error;
+    }
+    if (optind < argc)
+        yaml_error(messages, command_line, "unexpected argument %s; see itexd --help", argv[optind]);
+    return 0;
+}
+
+/* ---- The file --------------------------------------------------------------------------------------------- */
+
+static int read_whole(const char *path, char **text, size_t *size)
+{
+    CLEANUP(fclosep) FILE *file = fopen(path, "re");
+    size_t room = 0;
+
+    *text = NULL;
+    *size = 0;
+    if (!file)
+        return -errno;
+    do {
+        if (*size == room) {
+            room = room ? room * 2 : 4096;
+            char *larger = room <= YAML_MAX_BYTES ? realloc(*text, room) : NULL;
+            if (!larger)
+                return room <= YAML_MAX_BYTES ? -ENOMEM : -EFBIG;
+            *text = larger;
+        }
+        *size += fread(*text + *size, 1, room - *size, file);
+    } while (!feof(file) && !ferror(file));
+    return ferror(file) ? -EIO : 0;
+}
+
+/* 0 and errors in messages, -ENOMEM. */
+static int read_file(struct options *options, bool named, struct yaml_messages *messages)
+{
+    struct yaml_field fields[N_OPTIONS];
+    struct yaml_table table = {.what = "configuration", .size = sizeof *options, .fields = fields};
+    const char *path = options->config.text;
+    CLEANUP(freep) char *text = NULL;
+    size_t size;
+    int error = read_whole(path, &text, &size);
+
+    if (error == -ENOENT && !named)
+        return 0;
+    if (error < 0) {
+        yaml_error(messages, (struct yaml_place){.file = path}, "cannot be read: %s", strerror(-error));
+        return 0;
+    }
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        const struct option_def *def = &option_table[i];
+        if (!def->command_line_only)
+            fields[table.n_fields++] = (struct yaml_field){.key = def->name,
+                                                           .kind = def->kind,
+                                                           .offset = def->offset,
+                                                           .min = def->min,
+                                                           .max = def->max,
+                                                           .names = def->words};
+    }
+    error = yaml_read(path, text, size, &table, options, &options->memory, messages);
+    return error == -ENOMEM ? error : 0;
+}
+
+/* ---- All together ----------------------------------------------------------------------------------------- */
+
+static void check_paths(const struct options *options, struct yaml_messages *messages)
+{
+    const struct {
+        const char *name;
+        const struct yaml_text *value;
+    } paths[] = {{"socket", &options->socket}, {"database", &options->database}, {"rules", &options->rules}};
+
+    for (size_t i = 0; i < COUNT(paths); i++)
+        if (paths[i].value->text[0] != '/')
+            yaml_error(messages, paths[i].value->place, "%s is \"%s\"; expected is a path that begins with /",
+                       paths[i].name, paths[i].value->text);
+}
+
+static void read_mode(struct options *options, struct yaml_messages *messages)
+{
+    char *end;
+    unsigned long mode = strtoul(options->socket_mode_text.text, &end, 8);
+
+    if (*end || mode > 0777)
+        yaml_error(messages, options->socket_mode_text.place,
+                   "socket_mode is \"%s\"; expected are octal permissions such as 0666",
+                   options->socket_mode_text.text);
+    options->socket_mode = (unsigned)mode;
+}
+
+int options_load(int argc, char **argv, struct options *options, struct yaml_messages *messages)
+{
+    size_t before = messages->n_errors;
+    size_t file_errors;
+    int error = set_defaults(options);
+    const char *default_file = options->config.text;
+
+    if (error == 0)
+        error = read_command_line(argc, argv, true, options, messages);
+    if (error < 0)
+        return error;
+    if (messages->n_errors > before)
+        return OPTIONS_USAGE;
+    if (options->help || options->version)
+        return OPTIONS_OK;
+
+    error = read_file(options, options->config.text != default_file, messages);
+    file_errors = messages->n_errors;
+    if (error == 0)
+        error = read_command_line(argc, argv, false, options, messages);
+    if (error < 0)
+        return error;
+    if (messages->n_errors > file_errors)
+        return OPTIONS_USAGE;
+    if (file_errors == before) {
+        check_paths(options, messages);
+        read_mode(options, messages);
+    }
+    return messages->n_errors > before ? OPTIONS_CONFIGURATION : OPTIONS_OK;
+}
+
+void options_clear(struct options *options)
+{
+    yaml_memory_clear(&options->memory);
+    *options = (struct options)OPTIONS_INIT;
+}
+
+static bool same_value(const struct option_def *def, const struct options *one, const struct options *other)
+{
+    const char *a = (const char *)one + def->offset, *b = (const char *)other + def->offset;
+
+    switch (def->kind) {
+    case YAML_TEXT:
+        return strcmp(((const struct yaml_text *)(const void *)a)->text,
+                      ((const struct yaml_text *)(const void *)b)->text) == 0;
+    case YAML_BOOL:
+        return memcmp(a, b, sizeof(bool)) == 0;
+    case YAML_ENUM:
+        return memcmp(a, b, sizeof(int)) == 0;
+    default:
+        return memcmp(a, b, sizeof(uint64_t)) == 0;
+    }
+}
+
+const char *options_needs_restart(const struct options *before, const struct options *after)
+{
+    for (size_t i = 0; i < N_OPTIONS; i++)
+        if (option_table[i].needs_restart && !same_value(&option_table[i], before, after))
+            return option_table[i].name;
+    return NULL;
+}
+
+void options_help(FILE *out)
+{
+    fputs("Usage: itexd [OPTION...]\n\n"
+          "Decides for every training job of this node how Intel Extension for TensorFlow is to be run.\n\n",
+          out);
+    for (size_t i = 0; i < N_OPTIONS; i++) {
+        const struct option_def *def = &option_table[i];
+        char name[48], left[80];
+
+        if (i == 0)
+            fputs("Command line only:\n", out);
+        else if (option_table[i - 1].command_line_only && !def->command_line_only)
+            fputs("\nAlso in the configuration file, with _ for -:\n", out);
+        command_line_name(def, name, sizeof name);
+        snprintf(left, sizeof left, "--%s%s%s", name, def->argument ? "=" : "", def->argument ? def->argument : "");
+        fprintf(out, "  %-34s %s", left, def->help);
+        if (def->fallback)
+            fprintf(out, " (%s)", def->fallback);
+        fputc('\n', out);
+    }
+    fputs("\nSIGHUP reads configuration and rules again. See itexd(8) and itexd.conf(5).\n", out);
+}
+
+const char *options_durability_name(int durability)
+{
+    return durability_names[durability];
+}
+
+const char *options_policy_name(int policy)
+{
+    return policy_names[policy];
+}

@@ -1,0 +1,271 @@
+/*
+ * Reading and completing recorded decisions. Reads are the store's reader's: a call holds its ticket, and when the peer
+ * goes the read is cancelled. Rows belong to their uid; administrators see all.
+ */
+#include "daemon/past.h"
+#include "daemon/log.h"
+#include "daemon/service.h"
+#include "daemon/wire.h"
+#include "proto/framing.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAGE_ROWS_DEFAULT 100
+#define PAGE_ROWS_MAX 200
+#define PAGE_BYTES (40u * 1024)
+
+static void refuse_store(struct call *call)
+{
+    struct store_status status;
+
+    store_status(call->service->store, &status);
+    call_refuse(call, REFUSED_STORE, status.problem[0] ? status.problem : "reading failed; see the log");
+}
+
+static void refuse_missing(struct call *call, uint64_t decision)
+{
+    char number[24];
+
+    snprintf(number, sizeof number, "%" PRIu64, decision);
+    call_refuse(call, REFUSED_NO_DECISION, number);
+}
+
+/* Asks for one decision; done gets the call. */
+static void read_one(struct call *call, uint64_t decision, store_page_fn done)
+{
+    struct store_filter filter = {.id = decision, .limit = 1};
+
+    if (decision == 0) {
+        call_refuse(call, REFUSED_FIELD, "the request names no decision; one that was not recorded has no number");
+        return;
+    }
+    call->ticket = store_query(call->service->store, &filter, ITEXD_MAX_PACKET, done, call);
+    if (call->ticket == 0)
+        call_refuse(call, REFUSED_READS, NULL);
+}
+
+/* The row that read_one found, if the peer may have it; else the call has been refused. `what` is for the refusal. */
+static const struct store_decision *own_row(struct call *call, int status, const struct store_decision *rows,
+                                            size_t n_rows, bool administrators_too)
+{
+    call->ticket = 0;
+    if (status < 0) {
+        refuse_store(call);
+        return NULL;
+    }
+    if (n_rows == 0) {
+        call_refuse(call, REFUSED_NO_DECISION, "of this number");
+        return NULL;
+    }
+    if (rows[0].uid != call->who.uid && !(administrators_too && call_is_administrator(call))) {
+        call_refuse(call, REFUSED_FOREIGN, "the decision");
+        return NULL;
+    }
+    return &rows[0];
+}
+
+/* ---- accept ----------------------------------------------------------------------------------------------- */
+
+static bool is_launcher(const struct store_decision *row)
+{
+    Itexd__V1__Facts *facts = itexd__v1__facts__unpack(NULL, row->facts.size, row->facts.data);
+    bool launcher = facts && facts->launcher;
+
+    itexd__v1__facts__free_unpacked(facts, NULL);
+    return launcher;
+}
+
+/* Decisions for a launcher and rejections stay asked: there is nothing in force that could be accepted. */
+static void accept_decision(struct call *call, uint64_t decision, bool acceptable)
+{
+    if (acceptable && store_set_state(call->service->store, decision, STORE_ACCEPTED) < 0)
+        call_refuse(call, REFUSED_WRITES, NULL);
+    else
+        call_done(call);
+}
+
+static void on_accept_row(void *context, int status, const struct store_decision *rows, size_t n_rows, uint64_t before)
+{
+    struct call *call = context;
+    const struct store_decision *row = own_row(call, status, rows, n_rows, false);
+
+    (void)before;
+    if (row)
+        accept_decision(call, row->id, strcmp(row->verdict, "rejected") != 0 && !is_launcher(row));
+}
+
+void past_accept(struct call *call, const Itexd__V1__Accept *request)
+{
+    struct request_key key = {.uid = call->who.uid, .pid = call->who.pid, .start = call->who.start};
+    struct request_entry *entry = NULL;
+
+    if (!request->has_decision || request->decision == 0) {
+        call_done(call); /* nothing was recorded, so nothing is to be recorded about it */
+        return;
+    }
+    if (request->has_request_id && request->request_id.len == sizeof key.id) {
+        memcpy(key.id, request->request_id.data, sizeof key.id);
+        entry = requests_find(&call->service->requests, &key);
+    }
+    if (entry && entry->decision == request->decision)
+        accept_decision(call, entry->decision, entry->acceptable);
+    else
+        read_one(call, request->decision, on_accept_row);
+}
+
+/* ---- report ----------------------------------------------------------------------------------------------- */
+
+struct report {
+    char *mode;
+    char *promised; /* NULL: none was */
+    int64_t devices;
+    bool match;
+};
+
+static void report_free(void *state)
+{
+    struct report *report = state;
+
+    free(report->mode);
+    free(report->promised);
+    free(report);
+}
+
+static void reply_report(struct call *call)
+{
+    const struct report *report = call->state;
+    Itexd__V1__Reply reply = ITEXD__V1__REPLY__INIT;
+    Itexd__V1__ReportReply body = ITEXD__V1__REPORT_REPLY__INIT;
+
+    body.has_match = true;
+    body.match = report->match;
+    body.promised_mode = report->promised;
+    reply.body_case = ITEXD__V1__REPLY__BODY_REPORT;
+    reply.report = &body;
+    call_reply(call, &reply);
+}
+
+static void on_report_written(void *context, int status, uint64_t id)
+{
+    struct call *call = context;
+
+    (void)id;
+    if (status < 0)
+        refuse_store(call);
+    else
+        reply_report(call);
+}
+
+static void on_report_row(void *context, int status, const struct store_decision *rows, size_t n_rows, uint64_t before)
+{
+    struct call *call = context;
+    struct report *report = call->state;
+    const struct store_decision *row = own_row(call, status, rows, n_rows, false);
+
+    (void)before;
+    if (!row)
+        return;
+    if (!process_descends_from(call->who.pid, row->pid, row->start_time)) {
+        call_refuse(call, REFUSED_REPORTER, NULL);
+        return;
+    }
+    /* Where nothing was promised (advise, nothing reached) there is nothing to differ from. */
+    report->match = !row->mode || strcmp(row->mode, report->mode) == 0;
+    report->promised = row->mode ? strdup(row->mode) : NULL;
+    if (row->observed_mode) { /* the first report stands; this one is only answered */
+        reply_report(call);
+        return;
+    }
+    if (!report->match)
+        log_event(LOG_WARNING, "mode-mismatch", LOG_NUMBER("decision", row->id), LOG_NUMBER("uid", row->uid),
+                  LOG_NUMBER("pid", call->who.pid), LOG_TEXT("promised", row->mode), LOG_TEXT("got", report->mode));
+    if (store_put_report(call->service->store, row->id, report->mode, report->devices, report->match, on_report_written,
+                         call) < 0)
+        call_refuse(call, REFUSED_WRITES, NULL);
+}
+
+void past_report(struct call *call, const Itexd__V1__Report *request)
+{
+    static const char *const modes[] = {"npd+xla", "npd", "stream-executor", "none"};
+    struct report *report;
+    bool known = false;
+
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        known = known || (request->mode && strcmp(request->mode, modes[i]) == 0);
+    if (!known) {
+        call_refuse(call, REFUSED_FIELD, "report needs a mode: npd+xla, npd, stream-executor or none");
+        return;
+    }
+    report = calloc(1, sizeof *report);
+    if (report)
+        report->mode = strdup(request->mode);
+    if (!report || !report->mode) {
+        free(report);
+        call_refuse(call, REFUSED_INTERNAL, "out of memory");
+        return;
+    }
+    report->devices = request->has_devices ? (int64_t)request->devices : -1;
+    call->state = report;
+    call->free_state = report_free;
+    read_one(call, request->decision, on_report_row);
+}
+
+/* ---- explain and query ------------------------------------------------------------------------------------ */
+
+static void on_explain_row(void *context, int status, const struct store_decision *rows, size_t n_rows, uint64_t before)
+{
+    struct call *call = context;
+    const struct store_decision *row;
+
+    (void)before;
+    row = own_row(call, status, rows, n_rows, true);
+    if (row)
+        call_decision(call, row);
+}
+
+void past_explain(struct call *call, const Itexd__V1__Explain *request)
+{
+    read_one(call, request->decision, on_explain_row);
+}
+
+static void on_query_rows(void *context, int status, const struct store_decision *rows, size_t n_rows, uint64_t before)
+{
+    struct call *call = context;
+
+    call->ticket = 0;
+    if (status < 0)
+        refuse_store(call);
+    else
+        call_packet(call, wire_query_page(call->service->server.outbound, call->id, rows, n_rows, &before));
+}
+
+void past_query(struct call *call, const Itexd__V1__Query *request)
+{
+    bool all = call_is_administrator(call);
+    unsigned limit = request->has_limit && request->limit > 0 ? request->limit : PAGE_ROWS_DEFAULT;
+    struct store_filter filter = {
+        .job = request->job,
+        .mode = request->mode,
+        .rule = request->rule,
+        .verdict = request->verdict,
+        .by_uid = request->has_uid,
+        .uid = request->uid,
+        .seen_by_uid = !all,
+        .seer = call->who.uid,
+        .since_ms = request->since_ms,
+        .until_ms = request->until_ms,
+        .before = request->before,
+        .limit = limit < PAGE_ROWS_MAX ? limit : PAGE_ROWS_MAX,
+    };
+
+    if (request->has_uid && request->uid != call->who.uid && !all) {
+        call_refuse(call, REFUSED_FOREIGN, "what was decided for that uid");
+        return;
+    }
+    call->ticket = store_query(call->service->store, &filter, PAGE_BYTES, on_query_rows, call);
+    if (call->ticket == 0)
+        call_refuse(call, REFUSED_READS, NULL);
+}

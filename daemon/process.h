@@ -1,0 +1,33 @@
+/*
+ * Who is on the other side of a socket, and how processes descend from one another.
+ *
+ * A pid alone is no identity, for pids come back; pid and start time (field 22 of /proc/PID/stat) together are. Start
+ * time 0 means that it could not be learnt: the process had ended, or /proc hides it.
+ */
+#ifndef ITEXD_DAEMON_PROCESS_H
+#define ITEXD_DAEMON_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct process {
+    uid_t uid;
+    gid_t gid;
+    pid_t pid;
+    uint64_t start;
+};
+
+/* Fills who from SO_PEERCRED, with a start time that surely belongs to the process that connected. 0, -errno. */
+int process_of_peer(int socket, struct process *who);
+/* 1: the peer has the group, its own or a supplementary one (SO_PEERGROUPS); 0: not; -errno. */
+int process_peer_has_group(int socket, gid_t peer_gid, gid_t group);
+/* Start time and parent. 0, -ESRCH, other -errno. */
+int process_read_stat(pid_t pid, uint64_t *start, pid_t *parent);
+/* The owner of a running process. 0, -ESRCH, other -errno. */
+int process_read_uid(pid_t pid, uid_t *uid);
+/* Is `pid` the process (ancestor, start) or one of its descendants, within PROCESS_MAX_GENERATIONS? */
+#define PROCESS_MAX_GENERATIONS 64
+bool process_descends_from(pid_t pid, pid_t ancestor, uint64_t start);
+
+#endif

@@ -1,0 +1,11 @@
+/* How the service is, in one message: for `itexctl status` and for the service manager's status line. */
+#ifndef ITEXD_DAEMON_STATUS_H
+#define ITEXD_DAEMON_STATUS_H
+
+#include "daemon/call.h"
+
+void status_reply(struct call *call);
+/* One line for the service manager. */
+void status_notify(struct service *service);
+
+#endif

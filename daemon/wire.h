@@ -1,0 +1,32 @@
+/*
+ * What itexd sends, as bytes: every function fills a buffer of ITEXD_MAX_PACKET bytes with one ServerPacket and returns
+ * its size, 0 where it does not fit.
+ *
+ * Decisions are put together from the blobs that the store keeps (Facts, Outcome), without taking them apart.
+ */
+#ifndef ITEXD_DAEMON_WIRE_H
+#define ITEXD_DAEMON_WIRE_H
+
+#include "daemon/refusal.h"
+#include "db/store.h"
+#include "itexd.pb-c.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+size_t wire_reply(uint8_t *buffer, uint64_t request, Itexd__V1__Reply *reply);
+size_t wire_refusal(uint8_t *buffer, uint64_t request, enum refusal refusal, const char *detail);
+size_t wire_event(uint8_t *buffer, const char *kind, const char *text);
+
+/* A decision; not recorded where row->id is 0. Where it is too large, the job's own variables are left out of its
+ * facts, and then diagnostics from the end, which are counted. */
+size_t wire_decision(uint8_t *buffer, uint64_t request, const struct store_decision *row);
+
+/* As many rows as fit. *before: where the page after this one begins, 0 for none; on entry what the store said. */
+size_t wire_query_page(uint8_t *buffer, uint64_t request, const struct store_decision *rows, size_t n_rows,
+                       uint64_t *before);
+
+const char *wire_state_name(enum store_state_word state);
+
+#endif
