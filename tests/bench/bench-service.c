@@ -138,7 +138,7 @@ static void start_itexd(const struct bench *bench, struct server *server, const 
     char directory[256], options[512];
     snprintf(directory, sizeof directory, "%s/%s", bench->directory, name);
     snprintf(options, sizeof options,
-             "durability: full\nlimits: {connections: 20000, connections_per_uid: 20000, requests_per_uid: 1000}\n%s",
+             "durability: full\nconnections: 20000\nconnections_per_uid: 20000\nrequests_in_flight_per_uid: 20000\n%s",
              more);
     server_start_itexd(server, bench->options.itexd, bench->options.rules, directory, options);
 }

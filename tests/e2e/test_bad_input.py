@@ -4,14 +4,27 @@ database is whole; where an answer is possible it says what was wrong."""
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import random
 import socket
 import struct
 import tempfile
+from pathlib import Path
 
 import pytest
-from harness import MAX_PACKET, Client, Code, Refused, ServiceGone, memfd, pb, resolve_message, rule_files
+from harness import (
+    MAX_PACKET,
+    SEALS,
+    Client,
+    Code,
+    Refused,
+    ServiceGone,
+    memfd,
+    pb,
+    resolve_message,
+    rule_files,
+)
 
 RULE_FILES = rule_files({"10-x.yaml": "nothing"})
 
@@ -44,7 +57,7 @@ def open_descriptors(service):
     return len(os.listdir(f"/proc/{service.process.pid}/fd"))
 
 
-# ---- Packets --------------------------------------------------------------------------------------------
+# ---- Packets -----------------------------------------------------------------------------------------
 
 
 def test_an_oversized_packet(victim):
@@ -161,7 +174,7 @@ def test_http(service):
     service.assert_serves()
 
 
-# ---- Values -----------------------------------------------------------------------------------------------
+# ---- Values ------------------------------------------------------------------------------------------
 
 NASTY = {
     "newlines": "1\n2\r\n3",
@@ -256,7 +269,7 @@ def test_an_unknown_policy(victim):
     assert "whatever" in error.text
 
 
-# ---- Descriptors ------------------------------------------------------------------------------------------
+# ---- Descriptors -------------------------------------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -321,10 +334,6 @@ def test_an_unsealed_memfd(victim):
 def test_a_huge_memfd(victim):
     fd = os.memfd_create("huge", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, 1 << 40)
-    import fcntl
-
-    from harness import SEALS
-
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
     error = load(victim, [fd]).error
     os.close(fd)
@@ -378,11 +387,11 @@ def test_descriptors_without_hello_are_closed(service):
         assert open_descriptors(service) <= before + 1
 
 
-# ---- Too much -----------------------------------------------------------------------------------------------
+# ---- Too much ----------------------------------------------------------------------------------------
 
 
 def test_too_many_connections_of_one_user(as_root, make_itexd):
-    service = make_itexd({"limits": {"connections_per_uid": 8}}).start()
+    service = make_itexd({"connections_per_uid": 8}).start()
     crowd = []
     try:
         for _ in range(8):
@@ -422,7 +431,7 @@ def test_a_client_that_never_reads(make_itexd):
             sent += 1
     assert sent > 0
     service.assert_serves()
-    pages = int(open(f"/proc/{service.process.pid}/statm").read().split()[1])
+    pages = int(Path(f"/proc/{service.process.pid}/statm").read_text().split()[1])
     assert pages * 4096 < 200 << 20, "what a deaf client does not read must not pile up"
     deaf.close()
 

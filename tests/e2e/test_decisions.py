@@ -36,7 +36,7 @@ def predicted(decision):
     return text("predicted_mode"), text("predicted_outcome")
 
 
-# ---- The contract's worked examples -------------------------------------------------------------------
+# ---- The contract's worked examples ------------------------------------------------------------------
 
 
 def test_a_chain_keras_2_with_jit_and_npd_off(shared_client):
@@ -253,7 +253,7 @@ def test_different_request_ids_are_different_decisions(client):
     assert client.resolve(declared={"keras": "0"}).id != client.resolve(declared={"keras": "0"}).id
 
 
-# ---- What is recorded ---------------------------------------------------------------------------------
+# ---- What is recorded --------------------------------------------------------------------------------
 
 
 def test_who_asked_when_and_for_what(client):
@@ -329,7 +329,7 @@ def test_a_report_with_a_mode_that_does_not_exist(client):
     assert client.error("report", decision=decision.id, mode="warp", devices=0).code == Code.BAD_REQUEST
 
 
-# ---- Query ----------------------------------------------------------------------------------------------
+# ---- Query -------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -414,7 +414,7 @@ def test_query_pages_fit_a_packet(client):
     assert seen == 20
 
 
-# ---- The JSON of the contract ---------------------------------------------------------------------------
+# ---- The JSON of the contract ------------------------------------------------------------------------
 
 
 def test_json_has_exactly_the_keys_of_the_contract(itexd, client):

@@ -1,5 +1,5 @@
-"""Who may do what: any local user resolves for itself and sees its own; root, the service's user and the group
-itexd do the rest."""
+"""Who may do what: any local user resolves for itself and sees its own; root, the service's user and the
+group itexd do the rest."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def test_a_member_of_the_group_administrates(make_itexd):
     group = next((g for g in grp.getgrall() if g.gr_name == "daemon"), None)
     if group is None:
         pytest.skip("no group named daemon")
-    service = make_itexd({"admin_group": "daemon"}).start()
+    service = make_itexd({"group": "daemon"}).start()
     with service.client(uid=NOBODY, groups=[group.gr_gid]) as member:
         member.ok("reload")
     with service.client(uid=NOBODY) as stranger:

@@ -1,0 +1,227 @@
+"""libitexclient as a program outside the tree uses it: found by pkg-config in an installed tree, from C and C++,
+with a service, without one, and across fork and threads."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+from harness import BUILD, TIMEOUT
+
+PROGRAM = Path(__file__).parent / "clientlib_program.c"
+
+
+@pytest.fixture(scope="module")
+def installed():
+    """`meson install` of the build into a folder, as a package does."""
+    with tempfile.TemporaryDirectory(prefix="itexd-install-") as directory:
+        os.chmod(directory, 0o755)
+        subprocess.run(
+            ["meson", "install", "-C", str(BUILD), "--no-rebuild", "--quiet", "--destdir", directory],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        yield Path(directory)
+
+
+@pytest.fixture(scope="module")
+def flags(installed):
+    pc = next(installed.rglob("*itexclient*.pc"))
+    environment = {
+        **os.environ, "PKG_CONFIG_PATH": str(pc.parent), "PKG_CONFIG_SYSROOT_DIR": str(installed),
+        "PKG_CONFIG_ALLOW_SYSTEM_CFLAGS": "1", "PKG_CONFIG_ALLOW_SYSTEM_LIBS": "1",
+    }  # fmt: skip
+    result = subprocess.run(
+        ["pkg-config", "--cflags", "--libs", pc.stem],
+        env=environment,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return result.stdout.split()
+
+
+def library_directory(installed):
+    return next(installed.rglob("libitexclient.so.*")).parent
+
+
+def build(tmp_path, flags, source, compiler, *options):
+    program = tmp_path / "program"
+    sanitize = [] if os.environ.get("ITEXD_TEST_SLOWNESS", "1") == "1" else sanitizer()
+    subprocess.run(
+        [*compiler, *options, *sanitize, "-Wall", "-Wextra", "-Werror", "-pthread", str(source), "-o", str(program),
+         *flags],
+        check=True,
+    )  # fmt: skip
+    return program
+
+
+def sanitizer():
+    """A library built with a sanitizer needs a program that brings its runtime."""
+    needed = subprocess.run(
+        ["ldd", str(next(BUILD.glob("client/libitexclient.so")))], capture_output=True, text=True, check=False
+    ).stdout
+    for name in ("address", "thread"):
+        if f"lib{name[0]}san" in needed:
+            return [f"-fsanitize={name}"]
+    return []
+
+
+@pytest.fixture(scope="module")
+def program(installed, flags):
+    with tempfile.TemporaryDirectory(prefix="itexd-program-") as directory:
+        os.chmod(directory, 0o755)
+        yield build(Path(directory), flags, PROGRAM, ["cc", "-std=c11"])
+
+
+def run(program, installed, socket_path, *arguments, env=None):
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "LD_LIBRARY_PATH": str(library_directory(installed)),
+        "ITEXD_SOCKET": str(socket_path),
+        **(env or {}),
+    }
+    return subprocess.run(
+        [str(program), *arguments], env=environment, capture_output=True, text=True, timeout=TIMEOUT
+    )
+
+
+def words(result):
+    assert result.returncode == 0, result.stdout + result.stderr
+    return dict(line.split("=", 1) for line in result.stdout.splitlines())
+
+
+def test_resolve_apply_accept_report(itexd, installed, program):
+    shown = words(run(program, installed, itexd.socket, "whole"))
+    assert shown["resolve"] == shown["apply"] == shown["accept"] == shown["report"] == "0"
+    assert (shown["verdict"], shown["mode"], shown["ITEX_DISABLE_XLA"]) == ("fixed", "npd", "1")
+    assert shown["match"] == "1"
+    assert shown["ITEXD_DECISION"].split(":")[0] == shown["id"]
+    with itexd.client() as client:
+        kept = client.ok("explain", decision=int(shown["id"]))
+    assert (kept.state, kept.observed.mode, kept.observed.match) == ("accepted", "npd", True)
+
+
+def test_without_blocking(itexd, installed, program):
+    shown = words(run(program, installed, itexd.socket, "dispatch"))
+    assert (shown["resolve"], shown["mode"]) == ("0", "npd")
+
+
+def test_no_service(installed, program, tmp_path):
+    shown = words(run(program, installed, tmp_path / "none", "whole"))
+    assert (shown["resolve"], shown["unavailable"]) == ("-3", "1")
+    assert shown["error"]
+    assert shown["ITEX_DISABLE_XLA"] == "unset"
+
+
+def test_a_service_that_is_slow(installed, program, tmp_path):
+    import socket
+
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(tmp_path / "slow"))
+        listener.listen()
+        shown = words(run(program, installed, tmp_path / "slow", "slow"))
+    assert (shown["resolve"], shown["unavailable"]) == ("-4", "1")
+    assert 100 <= int(shown["milliseconds"]) < 3000
+
+
+def test_a_job_that_asks_again_gets_the_same_decision(itexd, installed, program):
+    """The first try times out on a stopped service; the request carries its id into the second."""
+    import signal
+
+    itexd.process.send_signal(signal.SIGSTOP)
+    environment = {"CONTINUE_PID": str(itexd.process.pid)}
+    shown = words(run(program, installed, itexd.socket, "retry", env=environment))
+    assert shown["first"] == "-4"
+    assert shown["second"] == "0"
+    assert itexd.status().decisions == 1
+
+
+def test_fork(itexd, installed, program):
+    shown = words(run(program, installed, itexd.socket, "fork"))
+    assert (shown["child"], shown["parent"]) == ("0", "0")
+    assert itexd.status().decisions == 2
+
+
+def test_threads(itexd, installed, program):
+    shown = words(run(program, installed, itexd.socket, "threads"))
+    assert shown["failed"] == "0"
+    assert itexd.status().decisions == 8 * 20
+
+
+def test_sigpipe_is_not_raised(itexd, installed, program):
+    shown = words(run(program, installed, itexd.socket, "gone", env={"KILL_PID": str(itexd.process.pid)}))
+    assert shown["alive"] == "1"
+
+
+def test_null_is_refused(installed, program, tmp_path):
+    assert words(run(program, installed, tmp_path / "none", "null"))["refused"] == "all"
+
+
+def test_a_rejected_decision_is_not_applied(itexd, installed, program):
+    shown = words(run(program, installed, itexd.socket, "whole", env={"ZE_AFFINITY_MASK": "x"}))
+    assert (shown["resolve"], shown["verdict"], shown["apply"]) == ("0", "rejected", "-8")
+    assert shown["ITEX_DISABLE_XLA"] == "unset"
+
+
+def test_a_value_over_the_limit_is_reported_not_cut(itexd, installed, program):
+    shown = words(run(program, installed, itexd.socket, "whole", env={"CCL_LONG": "x" * 9000}))
+    with itexd.client() as client:
+        kept = client.ok("explain", decision=int(shown["id"]))
+    assert list(kept.facts.oversized) == ["CCL_LONG"]
+
+
+def test_what_is_sent_is_by_allowlist(itexd, installed, program):
+    secret = secrets.token_hex(8)
+    words(
+        run(
+            program, installed, itexd.socket, "whole", env={"AWS_SECRET": secret, "LD_AUDIT": "", "X": secret}
+        )
+    )
+    itexd.stop()
+    assert secret.encode() not in itexd.database.read_bytes()
+
+
+CPLUSPLUS = """
+#include <itexclient.h>
+#include <cstdio>
+#include <memory>
+int main()
+{
+    std::unique_ptr<itex_request, decltype(&itex_request_free)> request(itex_request_new(), itex_request_free);
+    itex_request_set_fact(request.get(), "keras", "0");
+    itex_decision *raw = nullptr;
+    const itex_status status = itex_resolve(request.get(), &raw);
+    std::unique_ptr<itex_decision, decltype(&itex_decision_free)> decision(raw, itex_decision_free);
+    std::printf("resolve=%d\\nmode=%s\\n", static_cast<int>(status), itex_decision_mode(decision.get()));
+    return status == ITEX_OK ? 0 : 1;
+}
+"""
+
+
+@pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
+def test_from_cplusplus(itexd, installed, flags, tmp_path):
+    source = tmp_path / "program.cc"
+    source.write_text(CPLUSPLUS)
+    program = build(tmp_path, flags, source, ["c++", "-std=c++17", "-pedantic"])
+    assert words(run(program, installed, itexd.socket))["mode"] == "npd"
+
+
+@pytest.mark.parametrize("standard", ["c99", "c11", "c17"])
+def test_the_header_stands_alone(flags, tmp_path, standard):
+    source = tmp_path / "header.c"
+    source.write_text("#include <itexclient.h>\nint main(void) { return itex_version() == 0; }\n")
+    build(tmp_path, flags, source, ["cc", f"-std={standard}", "-pedantic"])
+
+
+def test_the_library_needs_libc_only(installed):
+    if os.environ.get("ITEXD_TEST_SLOWNESS", "1") != "1":
+        pytest.skip("a sanitizer's runtime is there too")
+    library = next(installed.rglob("libitexclient.so.*"))
+    output = subprocess.run(["readelf", "-d", library], capture_output=True, text=True, check=True).stdout
+    needed = [line.split("[")[1].rstrip("]") for line in output.splitlines() if "NEEDED" in line]
+    assert needed == ["libc.so.6"]
