@@ -50,7 +50,8 @@ struct itex_decision {
     char error[ERROR_SIZE];
 };
 
-/* A call that ended: its status, and its failure in words in error (ERROR_SIZE). reply: what came, for CALL_OK. */
+/* A call that ended: its status, and its failure in words in error (ERROR_SIZE). reply: what came with CALL_OK,
+ * NULL where none is expected yet. */
 itex_status status_of_call(int result, const Itexd__V1__Reply *reply, const struct connection *connection, char *error);
 /* Takes connection and reply over. NULL without memory (nothing is taken). */
 itex_decision *decision_new(struct connection *connection, Itexd__V1__Reply *reply, unsigned timeout,

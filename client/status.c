@@ -93,7 +93,7 @@ itex_status status_of_call(int result, const Itexd__V1__Reply *reply, const stru
     itex_status status = status_of_result(result);
     const char *text = connection_error(connection);
 
-    if (result == CALL_OK && reply->body_case == ITEXD__V1__REPLY__BODY_ERROR) {
+    if (result == CALL_OK && reply && reply->body_case == ITEXD__V1__REPLY__BODY_ERROR) {
         status = status_of_error(reply->error);
         text = reply->error->text ? reply->error->text : itex_status_text(status);
     }
