@@ -105,6 +105,9 @@ int store_put_report(struct store *store, uint64_t decision, const char *mode, i
                      store_written_fn done, void *context);
 size_t store_queued(const struct store *store);
 bool store_recording(const struct store *store);
+/* Rises whenever a database is opened. A new value while running means that another one took the place of a damaged or
+ * removed one: rule sets must be put again, or decisions that name them are not recorded. */
+uint64_t store_generation(const struct store *store);
 
 /* Asked of the reader. Rows come newest first. */
 struct store_filter {

@@ -1,0 +1,191 @@
+/*
+ * Making, completing and freeing jobs.
+ *
+ * Hashes are taken here, in the loop's thread: while a commit waits for the disk the next batch is being prepared, so
+ * the writer's own path stays short. An outcome's hash covers its columns too: equal hash, equal row.
+ */
+#include "db/job.h"
+
+#include <sha256.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct job *job_new(enum job_kind kind, void *context)
+{
+    struct job *job = calloc(1, sizeof *job);
+
+    if (job) {
+        job->kind = kind;
+        job->context = context;
+    }
+    return job;
+}
+
+/* NULL stays NULL; false where memory is short. */
+static bool keep_text(struct job *job, const char **text)
+{
+    if (!*text)
+        return true;
+    *text = pool_copy(&job->pool, *text, strlen(*text));
+    return *text != NULL;
+}
+
+static bool keep_blob(struct job *job, struct store_blob *blob)
+{
+    blob->data = pool_copy(&job->pool, blob->data, blob->size);
+    return blob->data != NULL;
+}
+
+static bool keep_rules(struct job *job, struct store_decision *row)
+{
+    const char **rules = pool_take(&job->pool, row->n_rules * sizeof *rules);
+
+    if (!rules)
+        return false;
+    for (size_t i = 0; i < row->n_rules; i++) {
+        rules[i] = row->rules[i];
+        if (!keep_text(job, &rules[i]))
+            return false;
+    }
+    row->rules = rules;
+    return true;
+}
+
+static bool keep_decision(struct job *job)
+{
+    struct store_decision *row = &job->of.decision.row;
+
+    return keep_text(job, &row->job) && keep_text(job, &row->step) && keep_text(job, &row->policy) &&
+           keep_text(job, &row->mode) && keep_text(job, &row->verdict) && keep_text(job, &row->itex) &&
+           keep_text(job, &row->observed_mode) && keep_blob(job, &row->facts) && keep_blob(job, &row->outcome) &&
+           keep_rules(job, row);
+}
+
+static void hash_text(SHA256_CTX *context, const char *text)
+{
+    static const uint8_t absent = 0xff;
+
+    if (text)
+        SHA256Update(context, (const uint8_t *)text, strlen(text) + 1);
+    else
+        SHA256Update(context, &absent, 1);
+}
+
+static void hash_decision(struct decision_job *decision)
+{
+    const struct store_decision *row = &decision->row;
+    SHA256_CTX context;
+
+    SHA256Init(&context);
+    SHA256Update(&context, row->facts.data, row->facts.size);
+    SHA256Final(decision->facts_hash, &context);
+
+    SHA256Init(&context);
+    hash_text(&context, row->mode);
+    hash_text(&context, row->verdict);
+    for (size_t i = 0; i < row->n_rules; i++)
+        hash_text(&context, row->rules[i]);
+    hash_text(&context, NULL);
+    SHA256Update(&context, row->outcome.data, row->outcome.size);
+    SHA256Final(decision->outcome_hash, &context);
+}
+
+struct job *job_decision(const struct store_decision *decision, store_written_fn done, void *context)
+{
+    struct job *job = job_new(JOB_DECISION, context);
+
+    if (!job)
+        return NULL;
+    job->done.written = done;
+    job->of.decision.row = *decision;
+    if (!keep_decision(job)) {
+        job_free(job);
+        return NULL;
+    }
+    hash_decision(&job->of.decision);
+    return job;
+}
+
+struct job *job_report(const struct report_job *report, store_written_fn done, void *context)
+{
+    struct job *job = job_new(JOB_REPORT, context);
+
+    if (!job)
+        return NULL;
+    job->done.written = done;
+    job->of.report = *report;
+    if (!keep_text(job, &job->of.report.mode)) {
+        job_free(job);
+        return NULL;
+    }
+    return job;
+}
+
+struct job *job_rule_set(const struct store_rule_set *set, store_written_fn done, void *context)
+{
+    struct job *job = job_new(JOB_RULE_SET, context);
+    struct store_rule_set *own;
+
+    if (!job)
+        return NULL;
+    job->done.written = done;
+    own = &job->of.rule_set.set;
+    *own = *set;
+    if (!keep_text(job, &own->name) || !keep_text(job, &own->digest) || !keep_text(job, &own->origin) ||
+        !keep_blob(job, &own->files)) {
+        job_free(job);
+        return NULL;
+    }
+    return job;
+}
+
+struct job *job_query(const struct store_filter *filter, size_t max_bytes, store_page_fn done, void *context)
+{
+    struct job *job = job_new(JOB_QUERY, context);
+    struct store_filter *own;
+
+    if (!job)
+        return NULL;
+    job->done.page = done;
+    job->of.query.max_bytes = max_bytes;
+    own = &job->of.query.filter;
+    *own = *filter;
+    if (!keep_text(job, &own->job) || !keep_text(job, &own->mode) || !keep_text(job, &own->rule) ||
+        !keep_text(job, &own->verdict)) {
+        job_free(job);
+        return NULL;
+    }
+    return job;
+}
+
+void job_free(struct job *job)
+{
+    if (!job)
+        return;
+    if (job->kind == JOB_BACKUP && job->of.backup_fd >= 0)
+        close(job->of.backup_fd);
+    pool_clear(&job->pool);
+    free(job);
+}
+
+void job_done(struct job *job)
+{
+    switch (job->kind) {
+    case JOB_QUERY:
+        job->done.page(job->context, job->status, job->of.query.rows, job->of.query.n_rows, job->of.query.before);
+        break;
+    case JOB_RULE_SETS:
+        job->done.rule_sets(job->context, job->status, job->of.rule_sets.sets, job->of.rule_sets.n_sets);
+        break;
+    case JOB_DECISION:
+    case JOB_STATE:
+    case JOB_REPORT:
+    case JOB_RULE_SET:
+    case JOB_ACTIVATE:
+    case JOB_BACKUP:
+        if (job->done.written)
+            job->done.written(job->context, job->status, job->id);
+        break;
+    }
+}

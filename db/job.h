@@ -1,0 +1,120 @@
+/*
+ * A job is one call of the store's interface on its way: queued by the loop, worked on by the writer or the reader,
+ * completed in store_dispatch. It owns everything it points to.
+ */
+#ifndef ITEXD_DB_JOB_H
+#define ITEXD_DB_JOB_H
+
+#include "db/pool.h"
+#include "db/store.h"
+
+#include <sys/queue.h>
+
+enum { HASH_SIZE = 32 };
+
+enum job_kind {
+    JOB_DECISION,
+    JOB_STATE,
+    JOB_REPORT,
+    JOB_RULE_SET,
+    JOB_ACTIVATE,
+    JOB_BACKUP,
+    JOB_QUERY,
+    JOB_RULE_SETS,
+};
+
+struct decision_job {
+    struct store_decision row;
+    uint8_t facts_hash[HASH_SIZE], outcome_hash[HASH_SIZE];
+};
+
+struct report_job {
+    uint64_t decision;
+    const char *mode;
+    int64_t devices;
+    bool match;
+};
+
+struct state_job {
+    uint64_t decision;
+    enum store_state_word state;
+};
+
+struct rule_set_job {
+    struct store_rule_set set;
+    bool activate; /* at once, not chosen by a person */
+    uint64_t now_ms;
+};
+
+struct activate_job {
+    uint64_t rule_set, time_ms;
+    uint32_t uid;
+    bool chosen;
+};
+
+/* Which way a query finds its rows; see query.c. */
+enum query_way { WAY_ROWS, WAY_OUTCOMES };
+
+struct query_job {
+    struct store_filter filter;
+    size_t max_bytes;
+    bool finished;
+    uint64_t low, cursor; /* ids of [low, cursor) have not been looked at */
+    enum query_way way;
+    unsigned slices;
+    double rows_speed; /* ids that the first slice of rows covered in a microsecond */
+    uint64_t *found;   /* room for filter.limit */
+    size_t n_found;
+    struct store_decision *rows;
+    size_t n_rows;
+    uint64_t before;
+};
+
+struct rule_sets_job {
+    uint64_t id; /* 0: all */
+    bool previous;
+    struct store_rule_set *sets;
+    size_t n_sets;
+};
+
+struct job {
+    STAILQ_ENTRY(job) link;
+    enum job_kind kind;
+    bool waited_for; /* by store_put_rule_set_now: not dispatched, not freed by the store */
+    bool finished;   /* set under the mutex */
+    uint64_t ticket; /* of reads */
+    bool cancelled;
+    int status;
+    uint64_t id;
+    union {
+        store_written_fn written;
+        store_page_fn page;
+        store_rule_sets_fn rule_sets;
+    } done;
+    void *context;
+    struct pool pool;
+    union {
+        struct decision_job decision;
+        struct state_job state;
+        struct report_job report;
+        struct rule_set_job rule_set;
+        struct activate_job activate;
+        int backup_fd;
+        struct query_job query;
+        struct rule_sets_job rule_sets;
+    } of;
+};
+STAILQ_HEAD(job_list, job);
+
+/* Each NULL where memory is short. */
+struct job *job_new(enum job_kind kind, void *context);
+struct job *job_decision(const struct store_decision *decision, store_written_fn done, void *context);
+struct job *job_report(const struct report_job *report, store_written_fn done, void *context);
+struct job *job_rule_set(const struct store_rule_set *set, store_written_fn done, void *context);
+struct job *job_query(const struct store_filter *filter, size_t max_bytes, store_page_fn done, void *context);
+
+void job_free(struct job *job);
+/* Calls back with what the job holds. */
+void job_done(struct job *job);
+
+#endif
