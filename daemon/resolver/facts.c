@@ -1,13 +1,24 @@
-/* Looking facts up by name. Linear: the table is small, and the resolver itself works with numbers. */
+/* Looking facts and their values up by name. */
 #include "facts.h"
 
 #include <string.h>
 
 int fact_by_name(const char *name)
 {
-    for (int fact = 0; fact < FACT_COUNT; fact++)
-        if (strcmp(fact_table[fact].name, name) == 0)
-            return fact;
+    size_t low = 0;
+    size_t high = FACT_COUNT;
+
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        int sign = strcmp(name, fact_table[facts_by_name[middle]].name);
+
+        if (sign == 0)
+            return (int)facts_by_name[middle];
+        if (sign < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
     return -1;
 }
 

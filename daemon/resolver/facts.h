@@ -46,6 +46,7 @@ struct fact_obligation {
 };
 
 extern const struct fact_info fact_table[FACT_COUNT];
+extern const enum fact_id facts_by_name[FACT_COUNT]; /* sorted */
 extern const struct fact_variable fact_variables[VARIABLE_COUNT];
 extern const struct fact_obligation fact_obligations[];
 extern const size_t n_fact_obligations;

@@ -118,7 +118,8 @@ def write_source(out, facts, variables, obligations):
     out.write("\nconst struct fact_info fact_table[FACT_COUNT] = {\n")
     for index, fact in enumerate(facts):
         write_fact(out, index, fact, variables)
-    out.write("};\n\n")
+    by_name = ", ".join(f"FACT_{identifier(name)}" for name in sorted(fact["name"] for fact in facts))
+    out.write(f"}};\n\nconst enum fact_id facts_by_name[FACT_COUNT] = {{{by_name}}};\n\n")
     for variable in variables:
         ids = ", ".join(
             f"FACT_{identifier(fact['name'])}" for fact in facts if fact.get("variable") == variable

@@ -57,15 +57,15 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* A decimal number within [minimum, maximum], where minimum is negative. */
-static bool decimal(const char *text, size_t length, int64_t minimum, int64_t maximum, int64_t *out)
+/* A decimal number of 64 bits with blanks around it; a '+' before it only where `plus` says so. */
+static bool decimal(const char *text, size_t length, bool plus, int64_t *out)
 {
     bool negative;
     int64_t number = 0; /* counted downwards: the negative range is the larger one */
 
     trim(&text, &length);
     negative = length && *text == '-';
-    if (length && (*text == '-' || *text == '+')) {
+    if (negative || (plus && length && *text == '+')) {
         text++;
         length--;
     }
@@ -79,14 +79,14 @@ static bool decimal(const char *text, size_t length, int64_t minimum, int64_t ma
     if (!negative && number == INT64_MIN)
         return false;
     *out = negative ? number : -number;
-    return *out >= minimum && *out <= maximum;
+    return true;
 }
 
 bool parse_int32(const char *text, size_t length, int32_t *out)
 {
     int64_t number;
 
-    if (!decimal(text, length, INT32_MIN, INT32_MAX, &number))
+    if (!decimal(text, length, true, &number) || number < INT32_MIN || number > INT32_MAX)
         return false;
     *out = (int32_t)number;
     return true;
@@ -96,7 +96,7 @@ unsigned parse_native_integer(const char *value)
 {
     int64_t number;
 
-    return decimal(value, strlen(value), INT64_MIN, INT64_MAX, &number) ? INTEGER_VALID : INTEGER_INVALID;
+    return decimal(value, strlen(value), false, &number) ? INTEGER_VALID : INTEGER_INVALID;
 }
 
 unsigned parse_python_integer(const char *value)

@@ -24,7 +24,7 @@ unsigned parse_python_disable(const char *value);
 unsigned parse_python_legacy(const char *value);
 unsigned parse_native_spelling(const char *value);
 unsigned parse_strict_bool(const char *value);
-unsigned parse_native_integer(const char *value); /* 64 bits, blanks around it */
+unsigned parse_native_integer(const char *value); /* 64 bits, blanks around it, no '+' */
 unsigned parse_python_integer(const char *value); /* as int(): any length, '_' between digits */
 unsigned parse_hierarchy(const char *value);
 unsigned parse_backend(const char *value);

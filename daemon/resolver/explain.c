@@ -1,0 +1,300 @@
+/*
+ * Results: verdict, mode, changes, obligations, facts, diagnostics. Everything is allocated from the resolution's
+ * arena; texts of the rule set are pointed to, texts of the caller copied.
+ */
+#include "explain.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- Verdict and mode ------------------------------------------------------------------------------- */
+
+/* Warnings that hold in the end though they have a solution: policy, or a contradiction, left them. */
+static bool warnings_left(const struct run *run)
+{
+    const struct rule_set *set = run->base->set;
+
+    for (uint32_t i = 0; i < set->n_rules; i++) {
+        if (!bit_test(run->holds, i) || set->rules[i].severity != SEVERITY_WARNING)
+            continue;
+        for (uint32_t j = 0; j < set->rules[i].n_actions; j++)
+            if (clause_holds(&set->rules[i].actions[j].when, run->state.numbers))
+                return true;
+    }
+    return false;
+}
+
+static enum verdict verdict_of(const struct run *run, bool changed, enum policy policy)
+{
+    if (policy == POLICY_ADVISE)
+        return run->rejected || changed || warnings_left(run) ? VERDICT_ADVISED : VERDICT_OK;
+    if (run->rejected)
+        return VERDICT_REJECTED;
+    if (changed)
+        return VERDICT_FIXED;
+    return warnings_left(run) ? VERDICT_ADVISED : VERDICT_OK;
+}
+
+/* ---- Changes and obligations ------------------------------------------------------------------------ */
+
+static int put_env(const struct run *run, struct resolution *result)
+{
+    const struct rule_set *set = run->base->set;
+    struct resolved_variable *env;
+    size_t n = 0;
+
+    for (size_t i = 0; i < set->n_variables; i++)
+        n += run_changes(run, i);
+    env = arena_alloc(run->base->arena, n * sizeof *env);
+    if (!env)
+        return -ENOMEM;
+    result->env = env;
+    for (size_t i = 0; i < set->n_variables; i++)
+        if (run_changes(run, i))
+            env[result->n_env++] = (struct resolved_variable){set->variables[i].name, run->state.values[i]};
+    return 0;
+}
+
+static const char *script_token(const struct run *run, uint32_t variable)
+{
+    const struct own_variable *own = &run->base->own[variable];
+    size_t size = strlen(own->file) + 32;
+    char *token = arena_alloc(run->base->arena, size);
+
+    if (token)
+        snprintf(token, size, "script:%s:%u", own->file, own->line);
+    return token;
+}
+
+static int put_obligations(const struct run *run, struct resolution *result)
+{
+    const char **tokens = arena_alloc(run->base->arena, run->n_issued * sizeof *tokens);
+
+    if (!tokens)
+        return -ENOMEM;
+    for (size_t i = 0; i < run->n_issued; i++) {
+        tokens[i] = run->issued[i].script ? script_token(run, run->issued[i].index)
+                                          : run->base->set->obligations[run->issued[i].index].token;
+        if (!tokens[i])
+            return -ENOMEM;
+    }
+    result->obligations = tokens;
+    result->n_obligations = run->n_issued;
+    return 0;
+}
+
+/* ---- Facts ------------------------------------------------------------------------------------------ */
+
+/* The value, as long as the resolution lives: a text is the caller's and is copied. */
+static const char *lasting_value(const struct base *base, enum fact_id fact, uint8_t number)
+{
+    if (fact_table[fact].type == FACT_TYPE_TEXT && number)
+        return arena_strdup(base->arena, base->texts[fact]);
+    return fact_table[fact].values[number];
+}
+
+static enum provenance provenance_of(const struct base *base, enum fact_id fact)
+{
+    const struct fact_info *info = &fact_table[fact];
+
+    if (info->origin == FACT_DERIVED)
+        return FROM_INFERRED;
+    if (info->origin == FACT_ENVIRONMENT)
+        return base->own[base->set->variable_of[info->variable]].file ? FROM_SCRIPT : FROM_ENVIRONMENT;
+    return base->from[fact];
+}
+
+static int put_facts(const struct base *base, const struct state *own, struct resolution *result)
+{
+    struct resolved_fact *facts = arena_alloc(base->arena, FACT_COUNT * sizeof *facts);
+
+    if (!facts)
+        return -ENOMEM;
+    for (int fact = 0; fact < FACT_COUNT; fact++) {
+        const struct fact_info *info = &fact_table[fact];
+        uint8_t number = own->numbers[fact];
+        bool told = number && (info->origin != FACT_ENVIRONMENT || number != info->unset);
+
+        if (!told && !info->always)
+            continue;
+        facts[result->n_facts++] = (struct resolved_fact){
+            .name = info->name,
+            .value = lasting_value(base, (enum fact_id)fact, number),
+            .from = number ? provenance_of(base, (enum fact_id)fact) : FROM_UNKNOWN,
+        };
+        if (!facts[result->n_facts - 1].value)
+            return -ENOMEM;
+        if (fact == FACT_ITEX && number)
+            result->itex = facts[result->n_facts - 1].value;
+    }
+    result->facts = facts;
+    return 0;
+}
+
+/* ---- Diagnostics ------------------------------------------------------------------------------------ */
+
+/* Is one of the rule's actions on the environment in force because of it, and in env? */
+static bool is_applied(const struct run *run, uint32_t rule)
+{
+    const struct set_rule *def = &run->base->set->rules[rule];
+    uint32_t flags = run->base->set->variable_of[VARIABLE_TF_XLA_FLAGS];
+
+    for (uint32_t i = 0; i < def->n_actions; i++) {
+        const struct set_action *action = &def->actions[i];
+
+        switch (action->kind) {
+        case ACTION_SET:
+        case ACTION_UNSET:
+            if (run->owner[action->target] == rule && run_changes(run, action->target))
+                return true;
+            if (action->target == flags && run->flags_unset_by == rule && run_changes(run, flags))
+                return true;
+            break;
+        case ACTION_XLA_FLAG:
+            if (run->flag_owner[action->target] == rule && run_changes(run, flags))
+                return true;
+            break;
+        case ACTION_XLA_DROP_UNKNOWN:
+        case ACTION_XLA_INLINE:
+            if ((run->flags_dropped_by == rule || run->flags_inlined_by == rule) && run_changes(run, flags))
+                return true;
+            break;
+        case ACTION_OBLIGATION:
+            break;
+        }
+    }
+    return false;
+}
+
+/* The rules after which this one came to hold, first cause first. */
+static int put_because(const struct run *run, uint32_t rule, struct diagnostic *out)
+{
+    const char **chain;
+    size_t n = 0;
+
+    for (uint32_t at = rule; !bit_test(run->own_holds, at); at = run->cause[at])
+        n++;
+    chain = arena_alloc(run->base->arena, n * sizeof *chain);
+    if (!chain)
+        return -ENOMEM;
+    out->because = chain;
+    out->n_because = n;
+    for (uint32_t at = rule; n > 0; chain[--n] = run->base->set->rules[at].id)
+        at = run->cause[at];
+    return 0;
+}
+
+static int put_diagnostic(const struct run *run, const struct state *own, uint32_t rule, bool applied,
+                          struct diagnostic *out)
+{
+    const struct set_rule *def = &run->base->set->rules[rule];
+    struct message_values values = {.base = run->base, .own = own};
+
+    if (def->message.names_set || def->solution.names_set)
+        values.named = run->named[rule];
+    *out = (struct diagnostic){
+        .rule = def->id,
+        .severity = def->severity,
+        .outcome = (enum outcome)run->outcome[rule],
+        .message = message_write(&def->message, &values, run->base->arena),
+        .source = def->source,
+        .applied = applied,
+    };
+    if (!out->message)
+        return -ENOMEM;
+    if (!def->solution.absent) {
+        out->solution = message_write(&def->solution, &values, run->base->arena);
+        if (!out->solution)
+            return -ENOMEM;
+    }
+    return put_because(run, rule, out);
+}
+
+static int put_diagnostics(const struct run *run, const struct state *own, enum policy policy,
+                           struct resolution *result)
+{
+    struct diagnostic *diagnostics;
+    size_t n = 0;
+    int r = 0;
+
+    for (size_t word = 0; word < rule_words(run->base->set); word++)
+        n += (size_t)__builtin_popcountll(run->ever[word]);
+    if (n > RESOLVER_MAX_DIAGNOSTICS) {
+        result->diagnostics_omitted = n - RESOLVER_MAX_DIAGNOSTICS;
+        n = RESOLVER_MAX_DIAGNOSTICS;
+    }
+    diagnostics = arena_alloc(run->base->arena, n * sizeof *diagnostics);
+    if (!diagnostics)
+        return -ENOMEM;
+    result->diagnostics = diagnostics;
+    for (uint32_t rule = 0; rule < run->base->set->n_rules && result->n_diagnostics < n && r == 0; rule++) {
+        bool applied;
+
+        if (!bit_test(run->ever, rule))
+            continue;
+        applied = policy == POLICY_ENFORCE && is_applied(run, rule);
+        r = put_diagnostic(run, own, rule, applied, &diagnostics[result->n_diagnostics++]);
+    }
+    return r;
+}
+
+/* ---- Diagnostics of our own ------------------------------------------------------------------------- */
+
+/* A set without the rule says nothing of it. */
+static int add(const struct run *run, struct resolution *result, const char *rule, const char *detail)
+{
+    int r = resolution_add(run->base->set, result, rule, detail);
+
+    return r == -ENOENT ? 0 : r;
+}
+
+static int put_service(const struct run *run, const struct input_notes *notes, struct resolution *result)
+{
+    const struct rule_set *set = run->base->set;
+    char detail[256];
+    int r = 0;
+
+    for (size_t i = 0; i < notes->n_conflicts && r == 0; i++)
+        r = add(run, result, "fact-conflict", notes->conflicts[i]);
+    if (r == 0 && notes->oversized)
+        r = add(run, result, "oversized-value", notes->oversized);
+    for (size_t i = 0; i < run->n_contradictions && r == 0; i++) {
+        snprintf(detail, sizeof detail, "%.100s and %.100s", set->rules[run->contradictions[i].first].id,
+                 set->rules[run->contradictions[i].second].id);
+        r = add(run, result, "contradiction", detail);
+    }
+    return r;
+}
+
+int explain_changes(const struct run *run, struct resolution *result)
+{
+    int r = put_env(run, result);
+
+    return r < 0 ? r : put_obligations(run, result);
+}
+
+int explain(const struct run *run, const struct state *own, const struct input_notes *notes, enum policy policy,
+            struct resolution *result)
+{
+    int r = explain_changes(run, result);
+
+    if (r == 0)
+        r = put_facts(run->base, own, result);
+    if (r == 0)
+        r = put_diagnostics(run, own, policy, result);
+    if (r == 0)
+        r = put_service(run, notes, result);
+    if (r < 0)
+        return r;
+    result->verdict = verdict_of(run, result->n_env || result->n_obligations, policy);
+    result->predicted_mode = run->import_fails ? MODE_UNKNOWN : derive_mode(own->numbers);
+    result->predicted_outcome = run->worst;
+    if (policy == POLICY_ADVISE) {
+        result->mode = result->predicted_mode;
+        result->n_env = result->n_obligations = 0;
+    } else {
+        result->mode = run->rejected ? MODE_NONE : derive_mode(run->state.numbers);
+    }
+    return 0;
+}
