@@ -268,7 +268,7 @@ static void answer_lines(const struct rule_set *rules)
 int main(int argc, char **argv)
 {
     CLEANUP(rule_files_clear) struct rule_files files = RULE_FILES_INIT;
-    CLEANUP(rule_messages_clear) struct rule_messages messages = RULE_MESSAGES_INIT;
+    CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
     CLEANUP(rules_freep) struct rules *rules = NULL;
     int r;
 
