@@ -1,5 +1,5 @@
-"""libitexclient as a program outside the tree uses it: found by pkg-config in an installed tree, from C and C++,
-with a service, without one, and across fork and threads."""
+"""libitexclient as a program outside the tree uses it: found by pkg-config in an installed tree, from C and
+C++, with a service, without one, and across fork and threads."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from harness import BUILD, TIMEOUT
 
+WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 PROGRAM = Path(__file__).parent / "clientlib_program.c"
 
 
@@ -53,10 +54,9 @@ def build(tmp_path, flags, source, compiler, *options):
     program = tmp_path / "program"
     sanitize = [] if os.environ.get("ITEXD_TEST_SLOWNESS", "1") == "1" else sanitizer()
     subprocess.run(
-        [*compiler, *options, *sanitize, "-Wall", "-Wextra", "-Werror", "-pthread", str(source), "-o", str(program),
-         *flags],
+        [*compiler, *options, *sanitize, *WARNINGS, "-pthread", str(source), "-o", str(program), *flags],
         check=True,
-    )  # fmt: skip
+    )
     return program
 
 
@@ -192,7 +192,8 @@ CPLUSPLUS = """
 #include <memory>
 int main()
 {
-    std::unique_ptr<itex_request, decltype(&itex_request_free)> request(itex_request_new(), itex_request_free);
+    using owned_request = std::unique_ptr<itex_request, decltype(&itex_request_free)>;
+    const owned_request request(itex_request_new(), itex_request_free);
     itex_request_set_fact(request.get(), "keras", "0");
     itex_decision *raw = nullptr;
     const itex_status status = itex_resolve(request.get(), &raw);
