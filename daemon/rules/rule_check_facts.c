@@ -36,7 +36,7 @@ static void report_impossible(const struct rule_check *check, const struct fact_
 /* ">=2.16" or ">=2.16,<2.18": every part a sign and a dotted number. */
 static bool version_bounds_valid(const char *text)
 {
-    do {
+    for (;; text++) {
         size_t sign = strspn(text, "<>="), digits;
 
         if (sign == 0 || sign > 2 || (sign == 2 && text[1] != '=') || (sign == 1 && text[0] == '='))
@@ -51,8 +51,9 @@ static bool version_bounds_valid(const char *text)
                 break;
             text++;
         }
-    } while (*text == ',' && *++text != '\0');
-    return *text == '\0';
+        if (*text != ',')
+            return *text == '\0';
+    }
 }
 
 static void check_value(const struct rule_check *check, int fact, const struct yaml_text *value)

@@ -159,6 +159,8 @@ int rule_files_read(const char *path, struct rule_files *files)
         free(last->name);
         free(last->text);
     }
+    if (files->n_files == 0)
+        rule_files_clear(files);
     return r;
 }
 

@@ -353,7 +353,7 @@ static int read_field(struct reader *reader, const struct yaml_table *table, con
     first_line[i] = (unsigned)key->start_mark.line + 1;
     field = &table->fields[i];
     if (field->place)
-        *(struct yaml_place *)(void *)(record + field->place) = place_of(reader, value);
+        *(struct yaml_place *)(void *)(record + field->place - 1) = place_of(reader, value);
     return read_kind[field->kind](reader, field, value, record + field->offset);
 }
 
@@ -366,7 +366,7 @@ static int read_record_at(struct reader *reader, const struct yaml_table *table,
     if (!expect(reader, key, node, YAML_MAPPING_NODE, "a mapping"))
         return 0;
     if (table->place)
-        *(struct yaml_place *)(void *)((char *)record + table->place) = place_of(reader, node);
+        *(struct yaml_place *)(void *)((char *)record + table->place - 1) = place_of(reader, node);
     for (pair = node->data.mapping.pairs.start; pair < node->data.mapping.pairs.top; pair++)
         if (read_field(reader, table, pair, first_line, record) < 0)
             return -ENOMEM;

@@ -87,8 +87,8 @@ struct yaml_field {
     const char *key;
     enum yaml_kind kind;
     size_t offset;
-    size_t place; /* offset of a struct yaml_place for where the value stands; 0: not wanted. Its line stays 0 where
-                     the field was not given. Kinds that hold a place of their own do not need it. */
+    size_t place; /* by YAML_PLACE: a struct yaml_place for where the value stands. Its line stays 0 where the field
+                     was not given. Kinds that hold a place of their own do not need it. */
     bool required;
     bool single;
     bool may_be_empty;              /* "" or an empty list or mapping is a value */
@@ -100,14 +100,15 @@ struct yaml_field {
 struct yaml_table {
     const char *what;     /* "rule", for messages */
     size_t size;          /* of its record */
-    size_t place;         /* offset of a struct yaml_place in the record for where it starts; 0: not wanted */
+    size_t place;         /* by YAML_PLACE: a struct yaml_place in the record for where it starts */
     const void *defaults; /* a record that those of a list start from; NULL: all zero */
     const struct yaml_field *fields;
     size_t n_fields;
 };
 
 #define YAML_TO(type, member) .offset = offsetof(type, member)
-#define YAML_PLACE(type, member) .place = offsetof(type, member)
+/* One more than the offset, so that 0 means that no place is wanted. */
+#define YAML_PLACE(type, member) .place = offsetof(type, member) + 1
 /* A table of its fields; further members (YAML_PLACE) may follow. */
 #define YAML_TABLE(name, type, list, ...)                                                                              \
     {                                                                                                                  \

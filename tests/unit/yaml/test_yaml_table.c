@@ -38,8 +38,11 @@ static const struct yaml_field inner_fields[] = {
     {.key = "name", YAML_TO(struct inner, name), .kind = YAML_TEXT, .required = true},
     {.key = "count", YAML_TO(struct inner, count), .kind = YAML_UNSIGNED, .max = 9},
 };
-static const struct yaml_table inner_table = {
-    .what = "an inner", .size = sizeof(struct inner), .fields = inner_fields, .n_fields = 2};
+static const struct yaml_table inner_table = {.what = "an inner",
+                                              .size = sizeof(struct inner),
+                                              .fields = inner_fields,
+                                              .n_fields = 2,
+                                              YAML_PLACE(struct inner, place)};
 
 static const struct yaml_field outer_fields[] = {
     {.key = "id", YAML_TO(struct outer, id), .kind = YAML_TEXT, .required = true},
@@ -105,6 +108,8 @@ static void accepts_every_kind(void **state)
     assert_int_equal(outer->one.count, 4);
     assert_int_equal(outer->many.n_items, 2);
     assert_string_equal(many[1].name.text, "second");
+    assert_int_equal(many[1].place.line, 13);
+    assert_int_equal(many[1].place.column, 5);
     assert_int_equal(many[1].name.place.line, 13);
     assert_int_equal(many[1].name.place.column, 11);
     done(&reading);
