@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What the shared library is to the world: its symbols, what it needs, its header in C and C++, its ABI, its manual.
+"""What the shared library is to the world: symbols, needs, header in C and C++, ABI, manual page.
 
 One check a run, named by the first argument; prints TAP. A tool that is missing skips the check and says so.
 """
@@ -100,16 +100,18 @@ def check_header(library: Path) -> None:
             run(program)
 
 
-def abi_difference(old: Path, new: Path) -> str:
-    """What abidiff says; "" where nothing changed. Bits 0 and 1 of its status mean an error, 2 and 3 a change."""
-    done = run(tool("abidiff"), old, new, good=(0, 4, 8, 12))
+def abi_difference(library: Path) -> str:
+    """What abidiff says against the baseline, "" if nothing but additions (status bits 2, 3: changes)."""
+    done = run(tool("abidiff"), "--no-added-syms", BASELINE, library, good=(0, 4, 8, 12))
     return done.stdout if done.returncode else ""
 
 
 def check_abi(library: Path) -> None:
     """The ABI is the recorded one; a function added is no break, anything else is."""
-    done = run(tool("abidiff"), "--no-added-syms", BASELINE, library, good=(0, 4, 8, 12))
-    assert done.returncode == 0, done.stdout
+    if ".debug_info" not in run(tool("readelf"), "-SW", library).stdout:
+        raise Skip("the library was built without debug information (-g)")
+    difference = abi_difference(library)
+    assert not difference, difference
 
 
 def stub(header: str) -> str:
@@ -125,8 +127,15 @@ def build_stub(folder: Path, header: str) -> Path:
     (folder / "itexclient.h").write_text(header)
     (folder / "stub.c").write_text(stub(header))
     library = folder / "libitexclient.so.1"
-    run(tool("cc"), "-g", "-shared", "-fPIC", "-w", "-Wl,-soname,libitexclient.so.1",
-        f"-Wl,--version-script={ROOT / 'client' / 'libitexclient.map'}", folder / "stub.c", "-o", library)  # fmt: skip
+    version_script = ROOT / "client" / "libitexclient.map"
+    options = [
+        "-g",
+        "-shared",
+        "-fPIC",
+        "-w",
+        f"-Wl,-soname,{library.name},--version-script={version_script}",
+    ]
+    run(tool("cc"), *options, folder / "stub.c", "-o", library)
     return library
 
 
@@ -140,17 +149,15 @@ def check_abi_check(library: Path) -> None:
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        same = build_stub(folder / "same", header)
-        assert abi_difference(same, build_stub(folder / "again", header)) == ""
+        assert not abi_difference(build_stub(folder / "same", header))
         for number, (old, new) in enumerate(changes):
             assert header.count(old) == 1, f"the header has no {old}"
-            changed = build_stub(folder / str(number), header.replace(old, new))
-            text = abi_difference(same, changed)
+            text = abi_difference(build_stub(folder / str(number), header.replace(old, new)))
             assert "itex_" in text, f"{old} -> {new} was not seen:\n{text}"
 
 
 def check_manual(library: Path) -> None:
-    """The manual page names every function of the header, and none that is not there; every status as well."""
+    """The manual page names every function and status of the header, and none that is not there."""
     text = (ROOT / "docs" / "man" / "itexclient.3.scd").read_text()
     header = HEADER.read_text()
     named = set(re.findall(r"\b(itex_[a-z_]+)\b", text.replace("\\_", "_"))) - {
@@ -175,28 +182,24 @@ CHECKS = {
 }
 
 
-def record(library: Path) -> None:
-    """Writes the ABI's baseline anew: only for a new major version, whose old file is then kept beside it."""
+def record() -> None:
+    """Writes a new major version's baseline, from the declarations alone: nothing private is in it."""
+    options = ["--no-corpus-path", "--no-comp-dir-path", "--no-show-locs", "--no-elf-needed"]
+    with tempfile.TemporaryDirectory() as name:
+        library = build_stub(Path(name) / "stub", HEADER.read_text())
+        text = run(tool("abidw"), *options, "--exported-interfaces-only", library).stdout
     BASELINE.parent.mkdir(exist_ok=True)
-    done = run(
-        tool("abidw"),
-        "--no-corpus-path",
-        "--no-comp-dir-path",
-        "--drop-private-types",
-        "--short-locs",
-        library,
-    )
-    BASELINE.write_text(done.stdout)
+    BASELINE.write_text(re.sub(r" path='[^']*'", " path='itexclient.c'", text))
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("check", choices=[*CHECKS, "record"])
-    parser.add_argument("library", type=Path)
+    parser.add_argument("library", type=Path, nargs="?", default=Path())
     arguments = parser.parse_args()
     library = arguments.library.resolve()
     if arguments.check == "record":
-        record(library)
+        record()
         return 0
     print("1..1")
     try:

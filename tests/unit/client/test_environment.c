@@ -109,7 +109,7 @@ static void test_long_values_are_named_not_cut(void **state)
     assert_int_equal(environment_override(&e, "ITEX_OVER", "short"), 0);
     assert_int_equal(e.n_oversized, 0);
     assert_string_equal(environment_get(&e, "ITEX_OVER"), "short");
-    assert_int_equal(environment_override(&e, "ITEX_OVER", strchr(over, '=') + 1), 0);
+    assert_int_equal(environment_override(&e, "ITEX_OVER", over + strlen("ITEX_OVER=")), 0);
     assert_int_equal(e.n_oversized, 1);
     assert_null(environment_get(&e, "ITEX_OVER"));
     environment_free(&e);
