@@ -101,7 +101,7 @@ static int read_file(int directory, const char *path, struct rule_files *files)
     CLEANUP(closep) int fd = openat(directory, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     CLEANUP(freep) char *text = NULL;
     const char *slash = strrchr(path, '/');
-    size_t size;
+    size_t size = 0;
     int r;
 
     if (fd < 0)
