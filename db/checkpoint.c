@@ -90,6 +90,7 @@ int store_after_commit(struct store *store)
     size_t limit = WAL_LIMIT_BYTES / (store->writer.page_size + FRAME_HEADER) * 9 / 10;
     size_t frames, left;
     bool tail, full;
+    int rc;
 
     pthread_mutex_lock(&store->mutex);
     frames = store->wal_frames;
@@ -104,7 +105,9 @@ int store_after_commit(struct store *store)
     pthread_mutex_unlock(&store->mutex);
     if (full)
         return checkpoint_here(store, SQLITE_CHECKPOINT_FULL);
-    return tail ? checkpoint_here(store, SQLITE_CHECKPOINT_PASSIVE) : SQLITE_OK;
+    rc = tail ? checkpoint_here(store, SQLITE_CHECKPOINT_PASSIVE) : SQLITE_OK;
+    /* decisions are safe in the WAL: that the database cannot be written yet matters when the WAL is full */
+    return sql_primary(rc) == SQLITE_CORRUPT ? rc : SQLITE_OK;
 }
 
 /* Zeros are no valid frames: SQLite takes the WAL for what it was. No harm where it does not work. */
@@ -113,7 +116,7 @@ void store_presize_wal(struct store *store)
     static const char zeros[64 * 1024];
     char name[4096];
     CLEANUP(closep) int fd = -1;
-    size_t pages = store->config.checkpoint_pages;
+    size_t pages = store_config_now(store).checkpoint_pages;
     size_t frames = pages < PRESIZED_FRAMES / 2 ? 2 * pages : PRESIZED_FRAMES;
     off_t length = (off_t)(WAL_HEADER + frames * (store->writer.page_size + FRAME_HEADER));
     struct stat info;

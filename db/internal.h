@@ -146,6 +146,8 @@ int store_migrate(sqlite3 *db);
 void store_set_problem(struct store *store, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Says in words why SQLite gave this code. */
 void store_explain_problem(struct store *store, sqlite3 *db, int code);
+/* Lets store_status see which decisions there are. */
+void store_publish_ends(struct store *store);
 void store_count_commit(struct store *store, uint64_t us, size_t jobs);
 
 /* ---- store.c ----------------------------------------------------------------------------------- */
@@ -153,6 +155,8 @@ void store_count_commit(struct store *store, uint64_t us, size_t jobs);
 /* Hands finished jobs to the loop (or to whoever waits) and empties the list; one wake-up. */
 void store_complete(struct store *store, struct job_list *jobs);
 void store_complete_one(struct store *store, struct job *job);
+/* The configuration in force, from any thread. */
+struct store_config store_config_now(struct store *store);
 /* From any thread: SQLite found the database damaged. */
 void store_report_damage(struct store *store);
 

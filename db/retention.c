@@ -16,20 +16,6 @@ enum {
     VACUUM_FROM = 1024,   /* free pages worth giving back, if they are also a quarter of the file */
 };
 
-struct limits {
-    uint64_t seconds, decisions;
-};
-
-static struct limits limits_of(struct store *store)
-{
-    struct limits limits;
-
-    pthread_mutex_lock(&store->mutex);
-    limits = (struct limits){store->config.retention_seconds, store->config.retention_decisions};
-    pthread_mutex_unlock(&store->mutex);
-    return limits;
-}
-
 /* Raises *end over rows that are too old, looking at `rows` of them. */
 static int expired_by_age(struct writer *writer, uint64_t cutoff_ms, size_t rows, uint64_t *end)
 {
@@ -51,14 +37,14 @@ static int expired_by_age(struct writer *writer, uint64_t cutoff_ms, size_t rows
 static int find_expired(struct store *store, size_t rows, uint64_t *end)
 {
     struct writer *writer = &store->writer;
-    const struct limits limits = limits_of(store);
-    uint64_t now = store_now_ms(), n = writer->next_id - writer->first_id, keep = limits.seconds * 1000;
+    const struct store_config limits = store_config_now(store);
+    uint64_t now = store_now_ms(), n = writer->next_id - writer->first_id, keep = limits.retention_seconds * 1000;
     int rc = SQLITE_OK;
 
     *end = writer->first_id;
-    if (limits.decisions != 0 && n > limits.decisions)
-        *end = writer->next_id - limits.decisions;
-    if (limits.seconds != 0 && now > keep && n > 1)
+    if (limits.retention_decisions != 0 && n > limits.retention_decisions)
+        *end = writer->next_id - limits.retention_decisions;
+    if (limits.retention_seconds != 0 && now > keep && n > 1)
         rc = expired_by_age(writer, now - keep, rows, end);
     if (*end > writer->first_id + rows)
         *end = writer->first_id + rows;
@@ -115,34 +101,40 @@ static int expire_step(struct store *store)
         return rc;
     }
     writer->expiring = more;
+    store_publish_ends(store);
     return SQLITE_OK;
 }
 
 /* ---- Facts and outcomes ------------------------------------------------------------------------------- */
 
-static int sweep_range(sqlite3_stmt *sweep, uint64_t *cursor, uint64_t block)
+/* One step in a transaction; the cache may have what goes, so it is cleared. */
+static int sweep_table(struct writer *writer, enum statement which, uint64_t *cursor, uint64_t block)
 {
-    int rc;
+    sqlite3_stmt *sweep = writer->statements[which];
+    int rc = store_begin(writer);
 
     sqlite3_bind_int64(sweep, 1, (int64_t)*cursor);
     sqlite3_bind_int64(sweep, 2, (int64_t)(*cursor + SWEEP_IDS));
     sqlite3_bind_int64(sweep, 3, (int64_t)block);
-    rc = sql_run(sweep);
     *cursor += SWEEP_IDS;
+    if (rc == SQLITE_OK)
+        rc = sql_run(sweep);
+    if (rc == SQLITE_OK)
+        rc = store_commit(writer);
+    store_rollback(writer);
     return rc;
 }
 
-static int sweep_in_transaction(struct writer *writer, uint64_t block)
+/* There is no index on decisions (facts), so the foreign key would make each deletion read all decisions; last_block
+ * has shown already that none refers to the row. Outcomes have their index, and their rules go with them. */
+static int sweep_facts(struct writer *writer, uint64_t block)
 {
-    int rc = store_begin(writer);
+    int rc = sql_exec(writer->db, "PRAGMA foreign_keys = OFF"), back;
 
     if (rc == SQLITE_OK)
-        rc = sweep_range(writer->statements[SQL_SWEEP_OUTCOMES], &writer->sweep_outcomes, block);
-    if (rc == SQLITE_OK)
-        rc = sweep_range(writer->statements[SQL_SWEEP_FACTS], &writer->sweep_facts, block);
-    if (rc == SQLITE_OK)
-        rc = store_commit(writer);
-    return rc;
+        rc = sweep_table(writer, SQL_SWEEP_FACTS, &writer->sweep_facts, block);
+    back = sql_exec(writer->db, "PRAGMA foreign_keys = ON");
+    return rc == SQLITE_OK ? back : rc;
 }
 
 static int sweep_is_over(struct writer *writer, bool *over)
@@ -156,21 +148,14 @@ static int sweep_is_over(struct writer *writer, bool *over)
     return rc;
 }
 
-/* There is no index on decisions (facts), so the foreign key would make each deletion read all decisions; last_block
- * has shown already that none refers to the row. */
 static int sweep_step(struct writer *writer)
 {
     uint64_t block = writer->first_id >> BLOCK_SHIFT;
     bool over = false;
-    int rc = sql_exec(writer->db, "PRAGMA foreign_keys = OFF"), back;
+    int rc = sweep_table(writer, SQL_SWEEP_OUTCOMES, &writer->sweep_outcomes, block);
 
     if (rc == SQLITE_OK)
-        rc = sweep_in_transaction(writer, block);
-    /* whatever the cache has may just have gone */
-    store_rollback(writer);
-    back = sql_exec(writer->db, "PRAGMA foreign_keys = ON");
-    if (rc == SQLITE_OK)
-        rc = back;
+        rc = sweep_facts(writer, block);
     if (rc == SQLITE_OK)
         rc = sweep_is_over(writer, &over);
     if (rc != SQLITE_OK || over) {

@@ -65,6 +65,14 @@ void store_explain_problem(struct store *store, sqlite3 *db, int code)
     }
 }
 
+void store_publish_ends(struct store *store)
+{
+    pthread_mutex_lock(&store->mutex);
+    store->first_id = store->writer.first_id;
+    store->next_id = store->writer.next_id;
+    pthread_mutex_unlock(&store->mutex);
+}
+
 void store_count_commit(struct store *store, uint64_t us, size_t jobs)
 {
     pthread_mutex_lock(&store->mutex);

@@ -47,6 +47,16 @@ static void take_config(struct store *store, const struct store_config *config)
         store->config.checkpoint_pages = DEFAULT_CHECKPOINT_PAGES;
 }
 
+struct store_config store_config_now(struct store *store)
+{
+    struct store_config config;
+
+    pthread_mutex_lock(&store->mutex);
+    config = store->config;
+    pthread_mutex_unlock(&store->mutex);
+    return config;
+}
+
 static void init_locks(struct store *store)
 {
     pthread_condattr_t monotonic;

@@ -119,6 +119,7 @@ static int read_ends(struct writer *writer)
 int store_writer_prepare(struct store *store)
 {
     struct writer *writer = &store->writer;
+    bool full = store_config_now(store).durability_full;
     int rc = SQLITE_OK;
 
     for (int i = 0; rc == SQLITE_OK && i < SQL_STATEMENTS; i++)
@@ -126,9 +127,8 @@ int store_writer_prepare(struct store *store)
     if (rc == SQLITE_OK)
         rc = read_ends(writer);
     if (rc == SQLITE_OK)
-        rc = sql_exec(writer->db,
-                      store->config.durability_full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
-    writer->full = store->config.durability_full;
+        rc = sql_exec(writer->db, full ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    writer->full = full;
     hash_cache_clear(&writer->facts);
     hash_cache_clear(&writer->outcomes);
     sqlite3_wal_hook(writer->db, note_frames, store);
