@@ -120,6 +120,7 @@ static int change(struct run *run, uint32_t variable, const char *value)
         if (!known)
             run->issued[run->n_issued++] = (struct issued){.script = true, .index = variable};
     }
+    run->anything_changed = true;
     return state_set_variable(run->base, &run->state, variable, value);
 }
 

@@ -16,7 +16,7 @@
 
 #define NO_RULE UINT32_MAX
 #define MAX_ACTIONS 64u /* of one rule */
-#define BLOCK_WORDS 4u  /* rows are multiples of this many 64-bit words */
+#define BLOCK_WORDS 8u  /* rows are multiples of this many 64-bit words */
 
 enum { PREDICATE_UNKNOWN, PREDICATE_FALSE, PREDICATE_TRUE };
 

@@ -46,6 +46,7 @@ static void run_reset(struct run *run, const struct state *from)
     run->n_issued = 0;
     run->n_contradictions = 0;
     run->worst = OUTCOME_OK;
+    run->anything_changed = false;
     run->import_fails = false;
     run->rejected = false;
 }

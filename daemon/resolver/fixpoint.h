@@ -43,8 +43,9 @@ struct run {
     uint64_t *blocked; /* per action of the set */
     struct contradiction *contradictions;
     size_t n_contradictions;
-    enum outcome worst; /* of own_holds */
-    bool import_fails;  /* by a rule of own_holds */
+    enum outcome worst;    /* of own_holds */
+    bool anything_changed; /* a variable, at least once */
+    bool import_fails;     /* by a rule of own_holds */
     bool rejected;
 };
 

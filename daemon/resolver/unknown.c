@@ -48,7 +48,7 @@ static int take_ending(const struct run *run, struct ending *out)
     struct issued *issued;
     size_t n = 0;
 
-    for (size_t i = 0; i < n_variables; i++)
+    for (size_t i = 0; i < n_variables && run->anything_changed; i++)
         n += run_changes(run, i);
     changes = arena_alloc(run->base->arena, n * sizeof *changes);
     issued = arena_alloc(run->base->arena, run->n_issued * sizeof *issued);
