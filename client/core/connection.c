@@ -182,6 +182,8 @@ static int connection_lost(struct connection *c, const char *why)
 
 /* ---- Packets out --------------------------------------------------------------------------------- */
 
+static int receive(struct connection *c);
+
 static int send_packet(struct connection *c, const void *packet, size_t size, int fd, bool *sent)
 {
     int r = frame_send(c->socket, packet, size, fd);
@@ -191,7 +193,7 @@ static int send_packet(struct connection *c, const void *packet, size_t size, in
         return r < 0 ? r : CALL_AGAIN;
     }
     if (r == -EPIPE || r == -ECONNRESET || r == -ENOTCONN)
-        return connection_lost(c, strerror(-r));
+        return receive(c); /* it closed; before that it may have said why */
     if (r < 0)
         return fail(c, r, "cannot send to itexd at %s: %s", c->path, strerror(-r));
     *sent = true;
@@ -298,8 +300,8 @@ static int call_reply(struct connection *c, Itexd__V1__ServerPacket *packet)
     uint64_t id = reply->has_id ? reply->id : 0;
     bool error = reply->body_case == ITEXD__V1__REPLY__BODY_ERROR;
 
-    if (id != c->call.id && id != 0 && id < c->call.id)
-        return STEP_MORE; /* a late answer to a call that was given up */
+    if (id < c->call.id && (id != 0 || !c->call.sent))
+        return STEP_MORE; /* a late answer to a call that was given up, or why the connection is being closed */
     if (!c->call.sent || (id != c->call.id && !(id == 0 && error)))
         return fail(c, CALL_PROTOCOL, "itexd at %s answered a request that was not made", c->path);
     if (is_error(reply, ITEXD__V1__ERROR__CODE__STOPPING)) {
@@ -332,6 +334,8 @@ static int receive(struct connection *c)
 {
     ssize_t size = frame_receive(c->socket, c->buffer, NULL);
 
+    if (size == -ECONNRESET) /* it closed without having read all of ours; what it said before comes after this error */
+        size = frame_receive(c->socket, c->buffer, NULL);
     if (size > 0)
         return handle_packet(c, (size_t)size);
     if (size == 0)

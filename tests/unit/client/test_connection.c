@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -477,6 +478,71 @@ static void garbage_after_hello(struct fake_service *s)
     close(fd);
 }
 
+/* Full: each connection is told so and closed, before it could say hello. */
+static void full(struct fake_service *s)
+{
+    int fd;
+
+    while ((fd = fake_accept(s)) >= 0) {
+        fake_reply_error(fd, 0, ITEXD__V1__ERROR__CODE__LIMIT, "too many connections");
+        close(fd);
+    }
+}
+
+/* The hello can then not be sent; what was said before counts nevertheless. */
+static void test_refused_before_hello(void **state)
+{
+    Itexd__V1__Reply *reply;
+
+    (void)state;
+    for (int i = 0; i < 50; i++) { /* whoever is first */
+        struct fake_service *s = fake_start(SOCK_SEQPACKET, full);
+        struct connection *c = connect_to(s->path);
+        assert_int_equal(status_call(c, LONG_MS, &reply), CALL_OK);
+        assert_int_equal(reply->error->code, ITEXD__V1__ERROR__CODE__LIMIT);
+        itexd__v1__reply__free_unpacked(reply, NULL);
+        connection_free(c);
+        fake_free(s);
+    }
+}
+
+static sem_t closed;
+
+/* Says that it closes an idle connection, and does; then serves. */
+static void closes_idle(struct fake_service *s)
+{
+    int fd = fake_greet(s);
+    Itexd__V1__Request *request = fake_receive(s, fd);
+
+    fake_reply_done(fd, request->id);
+    fake_reply_error(fd, 0, ITEXD__V1__ERROR__CODE__STOPPING, "stopping");
+    itexd__v1__request__free_unpacked(request, NULL);
+    close(fd);
+    sem_post(&closed);
+    fake_itexd(s);
+}
+
+static void test_closed_while_idle(void **state)
+{
+    assert_int_equal(sem_init(&closed, 0, 0), 0);
+    struct fake_service *s = fake_start(SOCK_SEQPACKET, closes_idle);
+    struct connection *c = connect_to(s->path);
+    Itexd__V1__Reply *reply;
+
+    (void)state;
+    assert_int_equal(status_call(c, LONG_MS, &reply), CALL_OK);
+    itexd__v1__reply__free_unpacked(reply, NULL);
+    assert_int_equal(sem_wait(&closed), 0);
+    assert_int_equal(backup_call(c, -1, LONG_MS, &reply), CALL_OK); /* it cannot have arrived before: sent again */
+    assert_int_equal(reply->body_case, ITEXD__V1__REPLY__BODY_DONE);
+    itexd__v1__reply__free_unpacked(reply, NULL);
+    connection_free(c);
+    fake_stop(s);
+    assert_int_equal(s->connections, 2);
+    sem_destroy(&closed);
+    fake_free(s);
+}
+
 /* A done without an id belongs to nobody. */
 static void done_without_id(struct fake_service *s)
 {
@@ -728,6 +794,8 @@ int main(void)
         cmocka_unit_test(test_calls_in_turn),
         cmocka_unit_test(test_error_is_a_reply),
         cmocka_unit_test(test_error_instead_of_hello),
+        cmocka_unit_test(test_refused_before_hello),
+        cmocka_unit_test(test_closed_while_idle),
         cmocka_unit_test(test_events),
         cmocka_unit_test(test_late_answer_is_skipped),
         cmocka_unit_test(test_absent),
