@@ -47,8 +47,8 @@ static void call_free(struct call *call)
 {
     if (call->peer)
         LIST_REMOVE(call, link);
-    if (call->waits)
-        LIST_REMOVE(call, waiting);
+    if (call->waits_on)
+        TAILQ_REMOVE(call->waits_on, call, waiting);
     if (call->free_state)
         call->free_state(call->state);
     call->service->open_calls--;
@@ -59,9 +59,9 @@ static void call_free(struct call *call)
 /* The call waits for nothing any more: if sending the answer ends the peer, the call is only cut off from it. */
 static void settle(struct call *call)
 {
-    if (call->waits)
-        LIST_REMOVE(call, waiting);
-    call->waits = false;
+    if (call->waits_on)
+        TAILQ_REMOVE(call->waits_on, call, waiting);
+    call->waits_on = NULL;
     call->ticket = 0;
 }
 
@@ -107,8 +107,8 @@ void call_refuse(struct call *call, enum refusal refusal, const char *detail)
 
 void call_wait(struct call *call, struct call_list *list)
 {
-    call->waits = true;
-    LIST_INSERT_HEAD(list, call, waiting);
+    call->waits_on = list;
+    TAILQ_INSERT_TAIL(list, call, waiting);
 }
 
 void call_peer_gone(struct call *call)
@@ -118,7 +118,7 @@ void call_peer_gone(struct call *call)
         call_free(call);
         return;
     }
-    if (call->waits) {
+    if (call->waits_on) {
         call_free(call);
         return;
     }

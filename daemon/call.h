@@ -16,19 +16,20 @@
 struct service;
 
 struct call {
-    LIST_ENTRY(call) link;    /* of the peer's calls */
-    LIST_ENTRY(call) waiting; /* for one decision, if waits */
-    bool waits;
+    LIST_ENTRY(call) link;     /* of the peer's calls */
+    TAILQ_ENTRY(call) waiting; /* for one decision, on this list; NULL: for none */
+    struct call_list *waits_on;
     struct service *service;
     struct peer *peer; /* NULL: it has gone */
     struct quota_user *user;
     struct process who; /* of the peer, also after it has gone */
     uint64_t id;
     uint64_t ticket; /* of a read in the store; 0: none */
+    uint64_t about;  /* the decision or rule set that is read */
     void *state;     /* the handler's own, freed with the call */
     void (*free_state)(void *state);
 };
-LIST_HEAD(call_list, call);
+TAILQ_HEAD(call_list, call);
 
 /* NULL where the quota of requests is used up or memory is: the refusal has then been sent. */
 struct call *call_begin(struct service *service, struct peer *peer, uint64_t id);
@@ -38,7 +39,7 @@ void call_decision(struct call *call, const struct store_decision *row);
 /* Answers with what was packed into the server's outbound buffer; size 0: it did not fit. */
 void call_packet(struct call *call, size_t size);
 void call_refuse(struct call *call, enum refusal refusal, const char *detail);
-/* Waits with others; the call is answered by whoever goes through the list. */
+/* Waits behind others; the call is answered by whoever goes through the list, which must stay where it is. */
 void call_wait(struct call *call, struct call_list *list);
 /* The peer has gone. */
 void call_peer_gone(struct call *call);

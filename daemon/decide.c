@@ -157,7 +157,7 @@ static void finish(struct pending *pending, uint64_t id)
     log_event(LOG_DEBUG, "decision", LOG_NUMBER("id", id), LOG_NUMBER("uid", pending->row.uid),
               LOG_NUMBER("pid", pending->row.pid), LOG_TEXT("job", pending->row.job),
               LOG_TEXT("verdict", pending->row.verdict), LOG_TEXT("mode", pending->row.mode));
-    while ((call = LIST_FIRST(&entry->waiters)))
+    while ((call = TAILQ_FIRST(&entry->waiters)))
         call_decision(call, &pending->row);
     if (id != 0)
         requests_settle(&service->requests, entry, id, clock_steady_ms());

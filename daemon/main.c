@@ -102,6 +102,7 @@ static void on_store_ready(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     store_dispatch(service->store, STORE_EVENTS_PER_TURN);
+    recording_check(service);
     if (service->server.held && decide_unblock(service) &&
         store_queued(service->store) <= service->options.write_queue / 2)
         server_resume(&service->server);
@@ -313,6 +314,7 @@ static void finish(struct service *service)
 {
     server_deinit(&service->server);
     notify_deinit(&service->notify);
+    recording_deinit(&service->recording);
     free_event(service->terminate);
     free_event(service->interrupt);
     free_event(service->hangup);
@@ -344,6 +346,7 @@ static int serve(struct service *service)
                   LOG_TEXT("socket", service->server.listener.path),
                   LOG_TEXT("database", service->options.database.text),
                   LOG_TEXT("rules", service->rulesets.active->name));
+        recording_check(service);
         status_notify(service);
         notify_ready();
         event_base_dispatch(service->base);

@@ -306,7 +306,7 @@ static int set_defaults(struct options *options)
 
 static const struct yaml_place command_line = {.file = "command line"};
 
-static void unknown_option(const char *given, struct yaml_messages *messages)
+static void wrong_option(int kind, const char *given, struct yaml_messages *messages)
 {
     const char *names[N_OPTIONS];
     char texts[N_OPTIONS][48];
@@ -314,6 +314,10 @@ static void unknown_option(const char *given, struct yaml_messages *messages)
     for (size_t i = 0; i < N_OPTIONS; i++) {
         command_line_name(&option_table[i], texts[i], sizeof texts[i]);
         names[i] = texts[i];
+    }
+    if (kind == ':') {
+        yaml_error(messages, command_line, "option %s needs a value", given);
+        return;
     }
     const char *bare = given + strspn(given, "-");
     const char *near = yaml_nearest(bare, names, N_OPTIONS);
@@ -323,9 +327,8 @@ static void unknown_option(const char *given, struct yaml_messages *messages)
         yaml_error(messages, command_line, "unknown option %s; see itexd --help", given);
 }
 
-/* Applies every option; with only_config, just those that the file cannot have. */
-static int read_command_line(int argc, char **argv, bool only_config, struct options *options,
-                             struct yaml_messages *messages)
+/* Applies every option; with messages NULL just those that the file cannot have, without a word about mistakes. */
+static int read_command_line(int argc, char **argv, struct options *options, struct yaml_messages *messages)
 {
     struct option table[N_OPTIONS + 1] = {{.name = NULL}};
     char names[N_OPTIONS][48];
@@ -340,26 +343,23 @@ static int read_command_line(int argc, char **argv, bool only_config, struct opt
     optind = 0;
     opterr = 0;
     while ((found = getopt_long(argc, argv, ":", table, NULL)) != -1) {
-        if (found == '?') {
-            unknown_option(argv[optind - 1], messages);
-            continue;
-        }
-        if (found == ':') {
-            yaml_error(messages, command_line, "option %s needs a value", argv[optind - 1]);
+        if (found == '?' || found == ':') {
+            if (messages)
+                wrong_option(found, argv[optind - 1], messages);
             continue;
         }
         const struct option_def *def = &option_table[found - OPTION_BASE];
         const char *why = NULL;
         int error = 0;
-        if (def->command_line_only == only_config)
+        if (messages || def->command_line_only)
             error = set_value(options, def, optarg ? optarg : "true", &why);
-        if (error == -EINVAL)
+        if (error == -EINVAL && messages)
             yaml_error(messages, command_line, "--%s is \"%s\"; expected is %s", table[found - OPTION_BASE].name,
                        optarg ? optarg : "", why);
-        else if (error < 0)
+        else if (error == -ENOMEM)
             return error;
     }
-    if (optind < argc)
+    if (messages && optind < argc)
         yaml_error(messages, command_line, "unexpected argument %s; see itexd --help", argv[optind]);
     return 0;
 }
@@ -447,24 +447,18 @@ static void read_mode(struct options *options, struct yaml_messages *messages)
 
 int options_load(int argc, char **argv, struct options *options, struct yaml_messages *messages)
 {
-    size_t before = messages->n_errors;
-    size_t file_errors;
+    size_t before = messages->n_errors, file_errors;
     int error = set_defaults(options);
     const char *default_file = options->config.text;
 
     if (error == 0)
-        error = read_command_line(argc, argv, true, options, messages);
-    if (error < 0)
+        error = read_command_line(argc, argv, options, NULL);
+    if (error < 0 || options->help || options->version)
         return error;
-    if (messages->n_errors > before)
-        return OPTIONS_USAGE;
-    if (options->help || options->version)
-        return OPTIONS_OK;
-
     error = read_file(options, options->config.text != default_file, messages);
     file_errors = messages->n_errors;
     if (error == 0)
-        error = read_command_line(argc, argv, false, options, messages);
+        error = read_command_line(argc, argv, options, messages);
     if (error < 0)
         return error;
     if (messages->n_errors > file_errors)

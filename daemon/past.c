@@ -25,11 +25,11 @@ static void refuse_store(struct call *call)
     call_refuse(call, REFUSED_STORE, status.problem[0] ? status.problem : "reading failed; see the log");
 }
 
-static void refuse_missing(struct call *call, uint64_t decision)
+static void refuse_missing(struct call *call)
 {
     char number[24];
 
-    snprintf(number, sizeof number, "%" PRIu64, decision);
+    snprintf(number, sizeof number, "%" PRIu64, call->about);
     call_refuse(call, REFUSED_NO_DECISION, number);
 }
 
@@ -42,6 +42,7 @@ static void read_one(struct call *call, uint64_t decision, store_page_fn done)
         call_refuse(call, REFUSED_FIELD, "the request names no decision; one that was not recorded has no number");
         return;
     }
+    call->about = decision;
     call->ticket = store_query(call->service->store, &filter, ITEXD_MAX_PACKET, done, call);
     if (call->ticket == 0)
         call_refuse(call, REFUSED_READS, NULL);
@@ -57,7 +58,7 @@ static const struct store_decision *own_row(struct call *call, int status, const
         return NULL;
     }
     if (n_rows == 0) {
-        call_refuse(call, REFUSED_NO_DECISION, "of this number");
+        refuse_missing(call);
         return NULL;
     }
     if (rows[0].uid != call->who.uid && !(administrators_too && call_is_administrator(call))) {
@@ -256,7 +257,7 @@ void past_query(struct call *call, const Itexd__V1__Query *request)
         .seen_by_uid = !all,
         .seer = call->who.uid,
         .since_ms = request->since_ms,
-        .until_ms = request->until_ms,
+        .until_ms = request->until_ms < UINT64_MAX && request->until_ms > 0 ? request->until_ms + 1 : 0, /* inclusive */
         .before = request->before,
         .limit = limit < PAGE_ROWS_MAX ? limit : PAGE_ROWS_MAX,
     };

@@ -74,7 +74,7 @@ struct request_entry *requests_add(struct requests *requests, const struct reque
     if (requests->n_entries >= requests->n_buckets)
         grow(requests);
     *entry = (struct request_entry){.key = *key, .hash = hash_bytes(requests->seed, key, sizeof *key)};
-    LIST_INIT(&entry->waiters);
+    TAILQ_INIT(&entry->waiters);
 
     struct request_entry **bucket = &requests->buckets[entry->hash & (requests->n_buckets - 1)];
     entry->next = *bucket;
@@ -87,7 +87,7 @@ void requests_drop(struct requests *requests, struct request_entry *entry)
 {
     struct request_entry **at = &requests->buckets[entry->hash & (requests->n_buckets - 1)];
 
-    assert(LIST_EMPTY(&entry->waiters));
+    assert(TAILQ_EMPTY(&entry->waiters));
     while (*at != entry)
         at = &(*at)->next;
     *at = entry->next;

@@ -77,13 +77,17 @@ int ruleset_compile(const struct rule_files *files, const char *name, bool examp
     return 0;
 }
 
-static int add_files(const Itexd__V1__RuleFiles *message, struct rule_files *files)
+static int add_files(const Itexd__V1__RuleFiles *message, struct rule_files *files, struct yaml_messages *messages)
 {
     for (size_t i = 0; i < message->n_files; i++) {
         const Itexd__V1__RuleFiles__File *file = message->files[i];
         const char *text = file->text ? file->text : "";
-        int error = rule_files_add(files, file->name ? file->name : "(unnamed)", text, strlen(text));
+        const char *name = file->name && *file->name ? file->name : "(unnamed)";
+        int error = rule_files_add(files, name, text, strlen(text));
 
+        if (error == -EINVAL)
+            yaml_error(messages, (struct yaml_place){.file = name},
+                       "cannot be one of the files; each needs a name of its own, without a directory");
         if (error < 0)
             return error;
     }
@@ -102,7 +106,7 @@ int ruleset_compile_stored(struct store_blob blob, const char *name, struct rule
                    "is no RuleFiles message of itexd.v1; send it with itexctl rules load");
         return -EINVAL;
     }
-    error = add_files(message, &files);
+    error = add_files(message, &files, messages);
     itexd__v1__rule_files__free_unpacked(message, NULL);
     return error < 0 ? error : ruleset_compile(&files, name, false, out, messages);
 }

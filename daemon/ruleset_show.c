@@ -68,6 +68,14 @@ void rulesets_list(struct call *call)
         call_refuse(call, REFUSED_READS, NULL);
 }
 
+static void refuse_missing(struct call *call)
+{
+    char number[24];
+
+    snprintf(number, sizeof number, "%" PRIu64, call->about);
+    call_refuse(call, REFUSED_NO_RULE_SET, number);
+}
+
 static void reply_show(struct call *call, const struct store_rule_set *set, uint64_t offset)
 {
     Itexd__V1__Reply reply = ITEXD__V1__REPLY__INIT;
@@ -99,7 +107,7 @@ static void on_show(void *context, int status, const struct store_rule_set *sets
     if (status < 0)
         refuse_reading(call);
     else if (n_sets == 0)
-        call_refuse(call, REFUSED_NO_RULE_SET, "of this number");
+        refuse_missing(call);
     else
         reply_show(call, &sets[0], *offset);
 }
@@ -125,6 +133,7 @@ void rulesets_show(struct call *call, const Itexd__V1__RulesShow *request)
     *offset = request->offset;
     call->state = offset;
     call->free_state = free;
+    call->about = id;
     call->ticket = store_rule_sets(call->service->store, id, on_show, call);
     if (call->ticket == 0)
         call_refuse(call, REFUSED_READS, NULL);

@@ -8,6 +8,7 @@
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/outcomes.h"
+#include "daemon/recording.h"
 #include "daemon/requests.h"
 #include "daemon/ruleset.h"
 #include "daemon/server.h"
@@ -25,6 +26,7 @@ struct service {
     struct decider decider;
     struct requests requests;
     struct outcomes outcomes;
+    struct recording recording;
     struct memory memory; /* for the request that is being decoded */
     struct notify notify;
     struct event *terminate, *interrupt, *hangup, *stop_check;
