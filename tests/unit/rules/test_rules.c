@@ -188,6 +188,14 @@ static const struct mistake mistakes[] = {
      "r.yaml:8:36: there is no rule \"b\" in this set"},
     {RULE_HEAD "    when: {keras: \"3\"}\n    examples: [{given: {keras: 3}}]\n",
      "r.yaml:8:16: an example needs \"expect\""},
+    {"rules:\n  - id: a\n    service: true\n    examples: [{expect: {}}]\n",
+     "r.yaml:4:15: a service rule has no examples"},
+    {RULE_HEAD RULE_REST "    when: {itex: \"\"}\n", "r.yaml:9:18: an empty value for the fact \"itex\""},
+    {RULE_HEAD "    solution: {drop_xla_flag: tf_x}\n", "r.yaml:7:31: TensorFlow has no flag \"tf_x\""},
+    {RULE_HEAD "    when: {keras: \"3\"}\n    examples: [{given: {keras: [2, 3]}, expect: {}}]\n",
+     "r.yaml:8:25: \"keras\" needs a single value"},
+    {RULE_HEAD "    when: {keras: \"3\"}\n    examples: [{given: {kera: 3}, expect: {}}]\n",
+     "r.yaml:8:25: there is no fact \"kera\"; did you mean \"keras\"?"},
     {"name: x\n", "r.yaml: no rule in the whole set"},
     {"name: x\npolicy: obey\n" GOOD_RULE, "r.yaml:2:9: \"policy\" must be one of enforce, advise"},
 };
@@ -262,18 +270,73 @@ static void a_wrong_example_is_an_error_at_its_place(void **state)
     static const char text[] = "rules:\n  - id: a\n    severity: warning\n    outcome: slow\n    message: m\n"
                                "    source: s\n    when: {keras: \"3\"}\n    solution: {set: {ITEX_DISABLE_XLA: 1}}\n"
                                "    examples:\n      - given: {itex: newest, keras: \"3\"}\n"
-                               "        expect: {holds: false, mode: none, set: {ITEX_DISABLE_XLA: 2}, because: [a]}\n";
+                               "        expect: {holds: false, mode: none, set: {ITEX_DISABLE_XLA: 2}, because: [a]}\n"
+                               "      - given: {itex: newest, keras: \"3\"}\n"
+                               "        expect: {applied: false, set: {}}\n";
     CLEANUP(set_clear) struct set set = load_text(text, strlen(text));
 
     (void)state;
     assert_int_equal(set.r, 0);
-    assert_int_equal(rules_run_examples(set.rules, &set.messages), 1);
+    assert_int_equal(rules_run_examples(set.rules, &set.messages), 2);
     show(&set);
-    assert_int_equal(set.messages.n_errors, 4);
+    assert_int_equal(set.messages.n_errors, 6);
     assert_true(reported(&set, "r.yaml:11:25: example of a: holds is true, expected false"));
     assert_true(reported(&set, "r.yaml:11:38: example of a: mode is npd, expected none"));
     assert_true(reported(&set, "r.yaml:11:68: example of a: ITEX_DISABLE_XLA is 1, expected 2"));
+    assert_true(reported(&set, "r.yaml:13:27: example of a: applied is true, expected false"));
+    assert_true(reported(&set, "r.yaml:13:39: example of a: ITEX_DISABLE_XLA is 1, expected not set"));
     assert_true(reported(&set, "r.yaml:11:81: example of a: because is nothing, expected a"));
+}
+
+/* Each key of the format once, in a set of its own that no other file completes. */
+static const char every_key[] =
+    "name: every-key\npolicy: advise\ntitle: All of it\n"
+    "xla_flags:\n  - {name: tf_xla_auto_jit, type: auto-jit}\n  - {name: tf_x, type: bool, itex: [newest]}\n"
+    "rules:\n"
+    "  - id: drop\n    severity: warning\n    outcome: slow\n    strikes: run\n    itex: [\"2.15\", newest]\n"
+    "    when: [{auto_jit: [\"1\", \"2\"]}, {verbose: valid}]\n    unless: {keras: \"2\"}\n"
+    "    outcome_where: {when: [{tensorflow: \">=2.16,<3\"}, {tensorflow: \"!>=2.0\"}], outcome: warning, strikes: "
+    "run}\n"
+    "    message: >\n      Folded {set} of {keras}\n      and {ITEX_VERBOSE}.\n\n"
+    "    solution:\n      - {when: {auto_jit: [\"1\", \"2\"]}, drop_xla_flag: tf_xla_auto_jit}\n"
+    "      - {when: {verbose: valid}, set: {ITEX_VERBOSE: 0}, obligation: [\"install:any\"]}\n"
+    "    solution_text: Do {set}.\n    source: s\n"
+    "    examples:\n"
+    "      - given: {itex: newest, keras: \"0\", tensorflow: 2.17.0}\n"
+    "        env: {TF_XLA_FLAGS: --tf_x --tf_xla_auto_jit=1}\n"
+    "        expect: {holds: true, applied: true, outcome: warning, verdict: fixed, set: {TF_XLA_FLAGS: --tf_x},\n"
+    "                 unset: [], obligations: [], rules: [drop]}\n"
+    "      - given: {itex: newest, keras: \"0\"}\n        env: {ITEX_VERBOSE: \"2\"}\n        script: {ITEX_VERBOSE: "
+    "\"1\"}\n"
+    "        expect: {holds: true, set: {}, obligations: [\"install:any\", \"script:job.py:1\"]}\n"
+    "      - given: {itex: newest, keras: \"0\"}\n        oversized: [ITEX_VERBOSE]\n        expect: {holds: false}\n"
+    "      - given: {itex: newest, keras: \"0\"}\n        env: {ITEX_VERBOSE: \"1\"}\n        policy: advise\n"
+    "        expect: {holds: true, applied: false, verdict: advised, set: {}}\n"
+    "  - {id: told, severity: info, outcome: ok, service: true, message: \"{detail}\", source: s}\n";
+
+static void every_key_of_the_format_works(void **state)
+{
+    CLEANUP(set_clear) struct set set = load_text(every_key, strlen(every_key));
+    const struct rule_def *rule;
+
+    (void)state;
+    show(&set);
+    assert_int_equal(set.r, 0);
+    assert_int_equal(set.messages.n_items, 0);
+    assert_string_equal(rules_name(set.rules), "every-key");
+    assert_true(rules_definitions(set.rules)->advise);
+    rule = &rules_definitions(set.rules)->rules[0];
+    assert_string_equal(rule->message, "Folded {set} of {keras} and {ITEX_VERBOSE}.");
+    assert_int_equal(rule->n_any, 2);
+    assert_int_equal(rule->n_unless, 1);
+    assert_int_equal(rule->n_variants, 2);
+    assert_true(rule->variants[1].when.conditions[0].negated);
+    assert_string_equal(rule->variants[1].when.conditions[0].values[0], ">=2.0");
+    assert_int_equal(rule->n_actions, 3);
+    assert_null(rule->actions[0].value);
+    assert_int_equal(rules_run_examples(set.rules, &set.messages), 4);
+    show(&set);
+    assert_int_equal(set.messages.n_errors, 0);
 }
 
 static void the_digest_tells_sets_apart(void **state)
@@ -403,6 +466,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_text_longer_than_its_limit_is_refused),
         cmocka_unit_test(mistakes_of_all_files_come_in_one_run),
         cmocka_unit_test(a_wrong_example_is_an_error_at_its_place),
+        cmocka_unit_test(every_key_of_the_format_works),
         cmocka_unit_test(the_digest_tells_sets_apart),
         cmocka_unit_test(the_digest_is_stable),
         cmocka_unit_test(files_are_limited),
