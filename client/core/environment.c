@@ -136,6 +136,8 @@ int environment_read_flags_file(struct environment *e, const char *script_value)
     if (r == -ENOMEM)
         return r;
     e->flags_source = r == 0 ? FLAGS_FILE : r == -ENOENT ? FLAGS_MISSING : FLAGS_UNREADABLE;
+    if (r == -EFBIG && find_oversized(e, "xla_flags_file") < 0)
+        return add_oversized(e, "xla_flags_file");
     return 0;
 }
 

@@ -46,7 +46,8 @@ int environment_override(struct environment *environment, const char *name, cons
 /* NULL if it is not there (or oversized). */
 const char *environment_get(const struct environment *environment, const char *name);
 /*
- * Reads the file that TF_XLA_FLAGS names, if it does. To be called last. script_value: what the job's script sets
+ * Reads the file that TF_XLA_FLAGS names, if it does; where it is too large, the fact's name, xla_flags_file, is among
+ * `oversized`. To be called last. script_value: what the job's script sets
  * TF_XLA_FLAGS to, which then counts instead; NULL: it does not. 0 or -ENOMEM; all else is flags_source.
  */
 int environment_read_flags_file(struct environment *environment, const char *script_value);

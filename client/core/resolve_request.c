@@ -189,7 +189,7 @@ static int drop_flags_text(Itexd__V1__Resolve *resolve, Itexd__V1__Fact *fact)
 
     if (r == 0)
         r = resolve_request_string(&fact->value, "unreadable");
-    return r == 0 ? add_oversized(resolve, "TF_XLA_FLAGS") : r;
+    return r == 0 ? add_oversized(resolve, "xla_flags_file") : r;
 }
 
 static int drop_variable(Itexd__V1__Resolve *resolve, size_t at)

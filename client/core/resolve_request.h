@@ -39,8 +39,8 @@ Itexd__V1__DeviceRequest *resolve_request_devices(Itexd__V1__Resolve *resolve);
 int resolve_request_string(char **field, const char *value);
 /*
  * Makes it fit into a packet: as long as it does not, the longest value of the environment moves to `oversized`; where
- * that is the text of the flags file, TF_XLA_FLAGS is named and the file counts as unreadable. -EMSGSIZE where nothing
- * is left to move. Call it last.
+ * that is the text of the flags file, the fact's name is put there and the file counts as unreadable. -EMSGSIZE where
+ * nothing is left to move. Call it last.
  */
 int resolve_request_fit(Itexd__V1__Resolve *resolve);
 

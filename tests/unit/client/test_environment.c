@@ -251,6 +251,25 @@ static void test_unreadable(void **state)
     free(big);
 }
 
+static void test_a_file_too_large_is_named(void **state)
+{
+    struct environment e = ENVIRONMENT_INIT;
+    FILE *file = fopen(in_directory("big"), "w");
+
+    (void)state;
+    assert_non_null(file);
+    assert_true(fprintf(file, "-%*s", (int)ITEXD_MAX_FLAGS_FILE, "x") > 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(environment_override(&e, "TF_XLA_FLAGS", in_directory("big")), 0);
+    for (int twice = 0; twice < 2; twice++) {
+        assert_int_equal(environment_read_flags_file(&e, NULL), 0);
+        assert_int_equal(e.flags_source, FLAGS_UNREADABLE);
+        assert_int_equal(e.n_oversized, 1);
+        assert_string_equal(e.oversized[0], "xla_flags_file");
+    }
+    environment_free(&e);
+}
+
 static void test_the_script_counts_before_the_environment(void **state)
 {
     struct environment e = ENVIRONMENT_INIT;
@@ -318,6 +337,7 @@ int main(void)
         cmocka_unit_test(test_missing),
         cmocka_unit_test(test_no_right_to_read_is_missing),
         cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_a_file_too_large_is_named),
         cmocka_unit_test(test_the_script_counts_before_the_environment),
         cmocka_unit_test(test_job),
     };

@@ -145,7 +145,7 @@ static void test_flags_text_gives_way(void **state)
     assert_string_equal(r->facts[0]->name, "xla_flags_source");
     assert_string_equal(r->facts[0]->value, "unreadable");
     assert_int_equal(r->n_oversized, 1);
-    assert_string_equal(r->oversized[0], "TF_XLA_FLAGS");
+    assert_string_equal(r->oversized[0], "xla_flags_file");
     assert_string_equal(r->env[0]->value, "/somewhere"); /* the variable itself is whole */
     resolve_request_freep(&r);
     environment_free(&e);
