@@ -64,7 +64,12 @@ class Tap:
 
 
 def line_of(request):
-    """The request in the form that resolve-lines reads."""
+    """The request in the form that resolve-lines reads, one JSON object.
+
+    "itex" is a version or null; "facts" are declared, but for xla_flags_source, which a client tells; "script_env"
+    gives each variable that the script sets as {"value", "file", "line"}. The answer has those keys of a
+    decision's JSON form that a resolution determines, and "outcome" in each diagnostic; or {"error": text}.
+    """
     facts = {name: value for name, value in (request.get("facts") or {}).items() if value is not None}
     if request.get("xla_flags_state"):
         facts["xla_flags_source"] = request["xla_flags_state"]
@@ -75,6 +80,7 @@ def line_of(request):
         "policy": request.get("policy", "enforce"),
         "apply_errors": bool(request.get("apply_errors")),
         "script_env": request.get("script_env") or {},
+        "alternatives": bool(request.get("alternatives")),
     }
     return json.dumps(line)
 
@@ -101,6 +107,7 @@ def seen(answer):
         "set": answer["env"]["set"],
         "unset": sorted(answer["env"]["unset"]),
         "obligations": answer["obligations"],
+        "facts": dict(answer["facts"]),
         "contradiction": bool(answer.get("contradictions")) or "contradiction" in service,
         "rules": [
             (rule["rule"], rule["severity"], rule["outcome"], rule["applied"], tuple(rule["because"]))
@@ -115,6 +122,9 @@ def disagreement(request, reference, answer):
     if "error" in answer:
         return f"{line_of(request)}\n  C: {answer['error']}"
     left, right = seen(reference), seen(answer)
+    for name in set(left["facts"]) & set(right["facts"]):
+        if left["facts"][name] == right["facts"][name]:
+            del left["facts"][name], right["facts"][name]
     parts = [f"  {key}: reference {left[key]!r}, C {right[key]!r}" for key in left if left[key] != right[key]]
     return "\n".join([line_of(request)] + parts) if parts else None
 

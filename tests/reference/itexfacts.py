@@ -54,6 +54,45 @@ DECLARED = [
     "devices",
     "xla_flags_file",
 ]
+ALWAYS = ["keras", "jit", "custom_ops", "itex"]  # shown even where unknown
+DERIVED = [
+    "generation",
+    "generation_assumed",
+    "npd",
+    "xla",
+    "jit_effective",
+    "keras_check",
+    "tile_pair",
+    "selector_under_mask",
+]
+XLA_FLAGS = [
+    "xla_flags_source",
+    "auto_jit",
+    "auto_jit_set",
+    "auto_jit_exempt",
+    "xla_device_api",
+    "xla_unknown_flag",
+]
+VARIABLES = {
+    "npd_requested": "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE",
+    "npd_spelling": "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE",
+    "disable_native": "ITEX_DISABLE_XLA",
+    "disable_python": "ITEX_DISABLE_XLA",
+    "legacy_native": "TF_USE_LEGACY_KERAS",
+    "legacy_python": "TF_USE_LEGACY_KERAS",
+    "legacy_spelling": "TF_USE_LEGACY_KERAS",
+    "hierarchy": "ZE_FLAT_DEVICE_HIERARCHY",
+    "memory_limit": "ITEX_LIMIT_MEMORY_SIZE_IN_MB",
+    "verbose": "ITEX_VERBOSE",
+    "backend": "ITEX_BACKEND",
+    "device_filter": "SYCL_DEVICE_FILTER",
+    "affinity_mask": "ZE_AFFINITY_MASK",
+    "selector": "ONEAPI_DEVICE_SELECTOR",
+    "keras_backend": "KERAS_BACKEND",
+    **STRICT_BOOLEANS,
+    **PRESENCE,
+    **dict.fromkeys(XLA_FLAGS, "TF_XLA_FLAGS"),
+}
 
 
 def truth(value: bool) -> str:
@@ -157,8 +196,8 @@ def selector(value: Optional[str]) -> str:
         return "invalid"
     if ordinals(value):
         return "ordinals"
-    everything = any(name in ("*", "level_zero") and "*" in devices for name, devices in terms)
-    return "all" if everything else "other"
+    everything = any(name in ("*", "level_zero") and {"*", "gpu"} & set(devices) for name, devices in terms)
+    return "all" if everything and "!" not in value else "other"
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -353,3 +392,20 @@ def mode_of(facts: Facts) -> Optional[str]:
     if facts["npd"] == "false":
         return "stream-executor"
     return "npd+xla" if facts["xla"] == "true" else "npd"
+
+
+def shown(facts: Facts, script: Iterable[str]) -> dict[str, dict[str, str]]:
+    """The facts of a decision: what is known and says more than that a variable is not set."""
+    unset = facts_of({}, {}, (), None)
+    answer = {}
+    for name, value in facts.items():
+        source = "declared"
+        if name in DERIVED:
+            source = "inferred"
+        elif name in VARIABLES:
+            source = "script" if VARIABLES[name] in script else "environment"
+        if value is None and name in ALWAYS:
+            answer[name] = {"value": "unknown", "from": "unknown"}
+        elif value is not None and not (name in VARIABLES and value == unset[name]):
+            answer[name] = {"value": value, "from": source}
+    return answer

@@ -20,7 +20,7 @@ import itertools
 from typing import Any, NamedTuple, Optional
 
 import tfflags
-from itexfacts import Facts, facts_of, flags_text, mode_of
+from itexfacts import Facts, facts_of, flags_text, mode_of, shown
 from itexrules import OUTCOMES, RULES, STRIKES, Action, Rule
 
 PINS = {
@@ -50,7 +50,8 @@ class State:
         self.script = script  # variable to FILE:LINE, where the script sets it
         self.file_state = file_state
         self.obligations: list[str] = []
-        self.owners: dict[str, tuple[Any, str]] = {}  # variable or --flag: (what was done to it, rule)
+        # Who did what: by variable, by --flag, or (these claim nothing) by variable and kind of edit.
+        self.owners: dict[str, tuple[Optional[str], str]] = {}
         self.contradictions: list[tuple[str, str]] = []
 
     def facts(self) -> Facts:
@@ -79,13 +80,11 @@ class State:
         variable, wanted = self.effect(action, generation)
         if wanted == before:
             return
-        key = "--" + name if kind == "flag" else variable
-        # Dropping what kills TensorFlow is no claim to the variable: flags can still be set afterwards.
-        claim = value if kind in ("set", "unset", "flag") else kind
-        if key in self.owners and key != "TF_XLA_FLAGS" and self.owners[key][0] != claim:
+        key = {"flag": "--" + name, "set": name, "unset": name}.get(kind, f"{name} {kind}")
+        if key in self.owners and self.owners[key][0] != value:
             self.contradictions.append((self.owners[key][1], rule))
             return
-        self.owners[key] = (claim, rule)
+        self.owners[key] = (value, rule)
         if wanted is None:
             self.env.pop(variable, None)
         else:
@@ -208,7 +207,7 @@ def settle(own: State, apply_errors: bool) -> Core:
 
 
 def variable_of(key: str) -> str:
-    return "TF_XLA_FLAGS" if key.startswith("--") else key
+    return "TF_XLA_FLAGS" if key.startswith("--") else key.split(" ")[0]
 
 
 @functools.cache
@@ -293,5 +292,5 @@ def resolve(request: dict[str, Any]) -> dict[str, Any]:
         "obligations": [] if advise else list(core.obligations),
         "diagnostics": diagnostics_of(core, advise),
         "contradictions": core.contradictions,
-        "facts": core.facts,
+        "facts": shown(core.facts, script),
     }

@@ -65,7 +65,7 @@ FACTS = {
 }
 VERSIONS = ["2.13.0.1", "2.14.0.2", "2.15.0.0", "2.15.0.3", "2.16.0", "2.17", "newest"]
 TENSORFLOW = ["2.13.1", "2.14.1", "2.15.1", "2.16.2", "2.18.0"]
-RARE = 0.12  # how often what is not among the eight looked-at things is given
+RARE = 0.3  # how often what is not among the eight looked-at things is given
 
 FLAG_NAMES = [tfflags.AUTO_JIT] * 8 + [tfflags.DEVICE_API] * 3
 FLAG_NAMES += ["tf_xla_min_cluster_size", "tf_xla_clustering_debug", "tf_xla_ops_to_cluster"]
@@ -224,16 +224,58 @@ def random_failures(tool, rules, cases, seed):
     return disagree, unstable
 
 
+def alternative_failures(tool, rules, cases, seed):
+    """Every alternative is a fix by itself, and none changes more than it must."""
+    rng = random.Random(seed)
+    requests = [
+        dict(made_up(rng), alternatives=True, policy="enforce", apply_errors=False) for _ in range(cases)
+    ]
+    failures, offered = [], 0
+    for request, answer in zip(requests, harness.resolve_all(tool, rules, requests)):
+        for alternative in answer["alternatives"]:
+            offered += 1
+            wrong = alternative_wrong(request, alternative)
+            wrong += ["is the resolution's own"] if alternative["env"] == answer["env"] else []
+            if wrong:
+                failures.append(f"{harness.line_of(request)}\n  {alternative}: {'; '.join(wrong)}")
+    return failures if offered else ["none was offered"]
+
+
+def alternative_wrong(request, alternative):
+    env = alternative["env"]
+    single = [dict(env, set={name: value}, unset=[]) for name, value in env["set"].items()]
+    single += [dict(env, set={}, unset=[name]) for name in env["unset"]]
+    wrong = []
+    if not 1 <= len(single) <= 2:
+        wrong.append(f"{len(single)} changes")
+    after = with_changes(request, env)
+    if after["env"]["set"] or after["env"]["unset"] or after["verdict"] == "rejected":
+        wrong.append(f"then {after['verdict']} with {after['env']}")
+    if after["obligations"] != alternative["obligations"] or after["mode"] != alternative["mode"]:
+        wrong.append(f"then {after['obligations']}, {after['mode']}")
+    for part in single if len(single) == 2 else []:
+        alone = with_changes(request, part)
+        settled = not (alone["env"]["set"] or alone["env"]["unset"]) and alone["verdict"] != "rejected"
+        if settled and set(alone["obligations"]) <= set(alternative["obligations"]):
+            wrong.append(f"{part} is enough")
+    return wrong
+
+
+def with_changes(request, env):
+    return itexref.resolve(harness.after(request, {"env": env, "obligations": []}))
+
+
 def main():
     tool, rules = sys.argv[1:3]
     cases = int(sys.argv[3]) if len(sys.argv) > 3 else CASES
     seed = int(sys.argv[4]) if len(sys.argv) > 4 else SEED
-    tap = harness.Tap(len(spellings.TABLES) + 2)
+    tap = harness.Tap(len(spellings.TABLES) + 3)
     for name, table in spellings.TABLES.items():
         tap.group(f"spellings: {name}", table_failures(tool, rules, table()))
     disagree, unstable = random_failures(tool, rules, cases, seed)
     tap.group(f"{cases} made-up jobs, seed {seed}: reference and C agree", disagree)
     tap.group(f"{cases} made-up jobs, seed {seed}: a second pass changes nothing", unstable)
+    tap.group("alternatives are fixes, and minimal", alternative_failures(tool, rules, cases // 10, seed))
     return tap.status()
 
 
