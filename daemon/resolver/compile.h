@@ -20,7 +20,9 @@ int compile_obligations(struct compiler *c);
 
 /* compile_clauses.c */
 int compile_clause(struct compiler *c, const struct rule_clause *def, unsigned generations, struct clause *out);
-int compile_rows(struct compiler *c);
+
+/* compile_watch.c: the last step. */
+int compile_watch(struct compiler *c);
 
 /* compile_template.c. text may be NULL. service permits {detail}. */
 int compile_template(struct compiler *c, const char *text, bool service, struct template *out);

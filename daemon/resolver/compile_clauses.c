@@ -1,4 +1,4 @@
-/* Conditions to tests, and the clauses under which rules hold to rows of bits. */
+/* Conditions to tests. */
 #include "compile.h"
 #include "version.h"
 
@@ -130,96 +130,5 @@ int compile_clause(struct compiler *c, const struct rule_clause *def, unsigned g
     if (generations)
         tests[def->n_conditions] = (struct test){FACT_GENERATION, generations};
     *out = (struct clause){tests, (uint32_t)n};
-    return 0;
-}
-
-/* ---- Rows ------------------------------------------------------------------------------------------ */
-
-static unsigned numbers_of(size_t dimension)
-{
-    return dimension < FACT_COUNT ? fact_table[dimension].n_values : 3;
-}
-
-static uint64_t *new_row(struct rule_set *set)
-{
-    uint64_t *row = arena_array(&set->arena, set->n_words, sizeof *row);
-
-    if (row)
-        memcpy(row, set->all_clauses, set->n_words * sizeof *row);
-    return row;
-}
-
-/* Clears the clause's bit in the rows of the numbers that its test does not permit. */
-static int exclude(struct rule_set *set, struct row_set *row_set, const struct test *test, size_t clause)
-{
-    unsigned n = numbers_of(test->dimension);
-
-    if (!row_set->rows)
-        row_set->rows = arena_array(&set->arena, n, sizeof *row_set->rows);
-    if (!row_set->rows)
-        return -ENOMEM;
-    row_set->dimension = test->dimension;
-    row_set->constrained++;
-    for (unsigned number = 0; number < n; number++) {
-        if (test->mask >> number & 1)
-            continue;
-        if (!row_set->rows[number])
-            row_set->rows[number] = new_row(set);
-        if (!row_set->rows[number])
-            return -ENOMEM;
-        row_set->rows[number][clause / 64] &= ~(UINT64_C(1) << (clause % 64));
-    }
-    return 0;
-}
-
-static int fill_rows(struct rule_set *set)
-{
-    size_t clause = 0;
-    int r = 0;
-
-    for (size_t i = 0; i < set->n_rules; i++) {
-        const struct set_rule *rule = &set->rules[i];
-
-        for (uint32_t j = 0; j < rule->n_any; j++, clause++) {
-            set->clause_rule[clause] = (uint32_t)i;
-            for (uint32_t k = 0; k < rule->any[j].n_tests && r == 0; k++)
-                r = exclude(set, &set->row_sets[rule->any[j].tests[k].dimension], &rule->any[j].tests[k], clause);
-        }
-    }
-    return r;
-}
-
-static int by_constrained(const void *a, const void *b)
-{
-    const struct row_set *left = a;
-    const struct row_set *right = b;
-
-    return (left->constrained < right->constrained) - (left->constrained > right->constrained);
-}
-
-int compile_rows(struct compiler *c)
-{
-    struct rule_set *set = c->set;
-    uint64_t *all;
-    int r;
-
-    set->n_dimensions = FACT_COUNT + set->n_predicates;
-    for (size_t i = 0; i < set->n_rules; i++)
-        set->n_clauses += set->rules[i].n_any;
-    set->n_words = (set->n_clauses + 64 * BLOCK_WORDS - 1) / (64 * BLOCK_WORDS) * BLOCK_WORDS;
-    all = arena_array(&set->arena, set->n_words, sizeof *all);
-    set->clause_rule = arena_array(&set->arena, set->n_clauses, sizeof *set->clause_rule);
-    set->row_sets = arena_array(&set->arena, set->n_dimensions, sizeof *set->row_sets);
-    if (!all || !set->clause_rule || !set->row_sets)
-        return -ENOMEM;
-    for (size_t i = 0; i < set->n_clauses; i++)
-        bit_set(all, i);
-    set->all_clauses = all;
-    r = fill_rows(set);
-    if (r < 0)
-        return r;
-    qsort(set->row_sets, set->n_dimensions, sizeof *set->row_sets, by_constrained);
-    while (set->n_row_sets < set->n_dimensions && set->row_sets[set->n_row_sets].constrained)
-        set->n_row_sets++;
     return 0;
 }

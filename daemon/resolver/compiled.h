@@ -3,8 +3,11 @@
  *
  * A dimension is what a condition can look at: a fact (dimension = enum fact_id) or a predicate on a text fact
  * (FACT_COUNT + its number). A state has one small number per dimension; a test is a dimension and the mask of
- * the numbers that satisfy it. The clauses under which rules hold are also compiled to rows of bits, one row per
- * dimension and number, one bit per clause.
+ * the numbers that satisfy it.
+ *
+ * Each clause under which a rule holds is watched at one of its tests, the one that fewest jobs
+ * satisfy: it stands in the list of every number that satisfies that test. A match looks through the lists of the
+ * current numbers only.
  */
 #ifndef ITEXD_RESOLVER_COMPILED_H
 #define ITEXD_RESOLVER_COMPILED_H
@@ -98,11 +101,10 @@ struct predicate {
     size_t n_values;
 };
 
-/* One dimension that some clause of `any` looks at. rows[number] is NULL where every clause permits that number. */
-struct row_set {
-    uint16_t dimension;
-    uint32_t constrained; /* clauses that look at it */
-    uint64_t **rows;
+/* A clause of some rule, where it is watched. */
+struct watched {
+    struct clause clause;
+    uint32_t rule;
 };
 
 struct rule_set {
@@ -125,12 +127,12 @@ struct rule_set {
     struct predicate *predicates;
     size_t n_predicates;
     size_t n_dimensions;
-    uint32_t *clause_rule; /* the rule of each clause of `any`, in file order */
-    size_t n_clauses;
-    size_t n_words;           /* of a row */
-    struct row_set *row_sets; /* those that exclude most come first */
-    size_t n_row_sets;
-    const uint64_t *all_clauses;
+    struct watched *watched;    /* grouped by list */
+    uint32_t *watch_lists;      /* where each list begins, one more than there are */
+    uint32_t *first_list;       /* of each dimension: the list of its number 0 */
+    uint16_t *watch_dimensions; /* those with any list that is not empty */
+    size_t n_watch_dimensions;
+    uint32_t n_always; /* clauses without tests: the first in watched, before all lists */
 };
 
 static inline bool clause_holds(const struct clause *clause, const uint8_t *numbers)
@@ -148,7 +150,7 @@ long rule_set_variable(const struct rule_set *set, const char *name);
 uint8_t predicate_value(const struct predicate *predicate, const char *text);
 
 /* Sets the bit of every rule that holds. bits has rule_words(set) words. */
-void rules_match(const struct rule_set *set, const uint8_t *numbers, const uint64_t **rows, uint64_t *bits);
+void rules_match(const struct rule_set *set, const uint8_t *numbers, uint64_t *bits);
 
 static inline size_t rule_words(const struct rule_set *set)
 {
@@ -163,6 +165,20 @@ static inline bool bit_test(const uint64_t *bits, size_t i)
 static inline void bit_set(uint64_t *bits, size_t i)
 {
     bits[i / 64] |= UINT64_C(1) << (i % 64);
+}
+
+/* The first bit that is set from `from` on, NO_RULE: none. */
+static inline uint32_t next_bit(const uint64_t *bits, size_t words, uint32_t from)
+{
+    for (size_t word = from / 64; word < words; word++) {
+        uint64_t left = bits[word];
+
+        if (word == from / 64)
+            left &= ~UINT64_C(0) << (from % 64);
+        if (left)
+            return (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left);
+    }
+    return NO_RULE;
 }
 
 #endif

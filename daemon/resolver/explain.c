@@ -15,8 +15,9 @@ static bool warnings_left(const struct run *run)
 {
     const struct rule_set *set = run->base->set;
 
-    for (uint32_t i = 0; i < set->n_rules; i++) {
-        if (!bit_test(run->holds, i) || set->rules[i].severity != SEVERITY_WARNING)
+    for (uint32_t i = next_bit(run->holds, rule_words(set), 0); i != NO_RULE;
+         i = next_bit(run->holds, rule_words(set), i + 1)) {
+        if (set->rules[i].severity != SEVERITY_WARNING)
             continue;
         for (uint32_t j = 0; j < set->rules[i].n_actions; j++)
             if (clause_holds(&set->rules[i].actions[j].when, run->state.numbers))
@@ -214,11 +215,12 @@ static int put_diagnostic(const struct run *run, const struct state *own, uint32
 static int put_diagnostics(const struct run *run, const struct state *own, enum policy policy,
                            struct resolution *result)
 {
+    size_t words = rule_words(run->base->set);
     struct diagnostic *diagnostics;
     size_t n = 0;
     int r = 0;
 
-    for (size_t word = 0; word < rule_words(run->base->set); word++)
+    for (size_t word = 0; word < words; word++)
         n += (size_t)__builtin_popcountll(run->ever[word]);
     if (n > RESOLVER_MAX_DIAGNOSTICS) {
         result->diagnostics_omitted = n - RESOLVER_MAX_DIAGNOSTICS;
@@ -228,11 +230,10 @@ static int put_diagnostics(const struct run *run, const struct state *own, enum 
     if (!diagnostics)
         return -ENOMEM;
     result->diagnostics = diagnostics;
-    for (uint32_t rule = 0; rule < run->base->set->n_rules && result->n_diagnostics < n && r == 0; rule++) {
+    for (uint32_t rule = 0; result->n_diagnostics < n && r == 0; rule++) {
         bool applied;
 
-        if (!bit_test(run->ever, rule))
-            continue;
+        rule = next_bit(run->ever, words, rule);
         applied = policy == POLICY_ENFORCE && is_applied(run, rule);
         r = put_diagnostic(run, own, rule, applied, &diagnostics[result->n_diagnostics++]);
     }

@@ -14,7 +14,6 @@ int run_alloc(struct base *base, struct run *run)
     int r;
 
     run->base = base;
-    run->rows = arena_alloc(arena, (set->n_row_sets + 1) * sizeof *run->rows);
     run->own_holds = arena_alloc(arena, 3 * words * sizeof *run->own_holds);
     run->cause = arena_alloc(arena, (set->n_rules + 1) * sizeof *run->cause);
     run->outcome = arena_alloc(arena, set->n_rules + 1);
@@ -23,7 +22,7 @@ int run_alloc(struct base *base, struct run *run)
     run->issued = arena_alloc(arena, (set->n_obligations + set->n_variables) * sizeof *run->issued);
     run->blocked = arena_alloc(arena, (set->n_actions / 64 + 1) * sizeof *run->blocked);
     run->contradictions = arena_alloc(arena, (set->n_actions + 1) * sizeof *run->contradictions);
-    if (!run->rows || !run->own_holds || !run->cause || !run->outcome || !run->named || !run->owner || !run->issued ||
+    if (!run->own_holds || !run->cause || !run->outcome || !run->named || !run->owner || !run->issued ||
         !run->blocked || !run->contradictions)
         return -ENOMEM;
     run->holds = run->own_holds + words;
@@ -146,15 +145,12 @@ static uint32_t next_rule(const struct run *run)
 {
     const struct rule_set *set = run->base->set;
 
-    for (size_t word = 0; word < rule_words(set); word++) {
-        for (uint64_t left = run->holds[word]; left; left &= left - 1) {
-            uint32_t index = (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left);
+    uint32_t index = next_bit(run->holds, rule_words(set), 0);
 
-            if (set->rules[index].n_actions && permitted(run, &set->rules[index]) && run_pending(run, index))
-                return index;
-        }
-    }
-    return NO_RULE;
+    while (index != NO_RULE &&
+           !(set->rules[index].n_actions && permitted(run, &set->rules[index]) && run_pending(run, index)))
+        index = next_bit(run->holds, rule_words(set), index + 1);
+    return index;
 }
 
 /* Does the rule forbid the state the run ended in? Not where it handed the job an obligation instead. */
@@ -172,9 +168,10 @@ static bool forbids(const struct run *run, uint32_t index)
 
 static void judge(struct run *run)
 {
-    for (size_t word = 0; word < rule_words(run->base->set); word++)
-        for (uint64_t left = run->holds[word]; left; left &= left - 1)
-            run->rejected |= forbids(run, (uint32_t)(word * 64) + (uint32_t)__builtin_ctzll(left));
+    size_t words = rule_words(run->base->set);
+
+    for (uint32_t i = next_bit(run->holds, words, 0); i != NO_RULE; i = next_bit(run->holds, words, i + 1))
+        run->rejected |= forbids(run, i);
 }
 
 int run_to_end(struct run *run, const struct state *from)
@@ -187,7 +184,7 @@ int run_to_end(struct run *run, const struct state *from)
     for (;;) {
         uint32_t next;
 
-        rules_match(set, run->state.numbers, run->rows, run->holds);
+        rules_match(set, run->state.numbers, run->holds);
         r = note_new(run, applied);
         if (r < 0)
             return r;

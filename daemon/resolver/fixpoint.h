@@ -25,14 +25,13 @@ struct run {
     bool apply_errors;
     bool quiet; /* nobody will read the diagnostics: no texts, no causes */
     struct state state;
-    const uint64_t **rows; /* scratch */
-    uint64_t *own_holds;   /* rules that hold for the job's own state */
-    uint64_t *holds;       /* ... now, at last in the end */
-    uint64_t *ever;        /* ... at any time */
-    uint32_t *cause;       /* of each rule in ever but not in own_holds: the rule applied before */
-    uint8_t *outcome;      /* of each rule in ever, when it began to hold */
-    const char **named;    /* of each rule whose message asks for it: the variables behind it then */
-    uint32_t *owner;       /* rule per variable; the whole of TF_XLA_FLAGS has three owners of its own */
+    uint64_t *own_holds; /* rules that hold for the job's own state */
+    uint64_t *holds;     /* ... now, at last in the end */
+    uint64_t *ever;      /* ... at any time */
+    uint32_t *cause;     /* of each rule in ever but not in own_holds: the rule applied before */
+    uint8_t *outcome;    /* of each rule in ever, when it began to hold */
+    const char **named;  /* of each rule whose message asks for it: the variables behind it then */
+    uint32_t *owner;     /* rule per variable; the whole of TF_XLA_FLAGS has three owners of its own */
     uint32_t *flag_owner;
     uint32_t flags_unset_by;
     uint32_t flags_inlined_by;

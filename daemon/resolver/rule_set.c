@@ -251,7 +251,7 @@ static int compile_all(struct compiler *c)
     if (r == 0)
         r = check_unique(c);
     if (r == 0)
-        r = compile_rows(c);
+        r = compile_watch(c);
     return r;
 }
 

@@ -7,8 +7,9 @@
  *
  * Matching. Every fact of the generated table (facts.yaml) takes one value of a small fixed list, value 0
  * being "unknown"; a condition on a text fact (a version, say) is compiled to a predicate with the values
- * unknown, false, true. For each of these and each value there is a bitmap of the clauses that permit it,
- * and a resolution ands one bitmap per fact: the cost grows with clauses / 64, not with clauses.
+ * unknown, false, true. A clause is watched at one of its conditions, one that a job which sets nothing does not
+ * satisfy, and a resolution looks only at the clauses watched at values which the job has: rules about what a
+ * job does not do cost it nothing.
  *
  * Three-valued conditions: a condition on an unknown fact does not hold (unless it lists "unknown"); an
  * `unless` holds the rule back only where it is known to be true.
