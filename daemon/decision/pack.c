@@ -6,20 +6,20 @@
  * left out of Facts. The messages borrow all strings; only the packed bytes are owned.
  */
 #include "daemon/decision/decision.h"
+#include "daemon/resolver/facts.h"
 #include "daemon/resolver/variables.h"
 #include "proto/cleanup.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Looked at by facts, though no rule may set them. */
+/* What a fact is read from, and what a rule may set (and so may mention). */
 static bool variable_kept(const char *name)
 {
-    static const char *const watched[] = {"KERAS_BACKEND", "CUDA_VISIBLE_DEVICES"};
     if (!name)
         return false;
-    for (size_t i = 0; i < sizeof(watched) / sizeof(*watched); i++)
-        if (strcmp(name, watched[i]) == 0)
+    for (size_t i = 0; i < VARIABLE_COUNT; i++)
+        if (strcmp(name, fact_variables[i].name) == 0)
             return true;
     return variable_settable(name);
 }

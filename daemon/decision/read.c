@@ -6,6 +6,7 @@
  * message. What the service reads is in `request`; nothing here looks at the process.
  */
 #include "daemon/decision/decision.h"
+#include "daemon/resolver/facts.h"
 #include "proto/cleanup.h"
 #include "proto/framing.h"
 
@@ -221,16 +222,17 @@ void decision_input_clear(struct decision_input *input)
 }
 
 /*
- * What the environment says is parsed again from the environment - but for the state of a flags file, which only the
- * client could see; what is inferred follows from the rest.
+ * What the environment says is parsed again from the environment - but for the state and the text of a flags file,
+ * which only the client could see; what is inferred follows from the rest.
  */
 static bool fact_replayed(const Itexd__V1__Fact *fact)
 {
     enum provenance from;
     if (!fact->name || !fact->value || !provenance_read(fact->from, &from))
         return false;
-    if (from != FROM_ENVIRONMENT)
-        return true;
+    int id = fact_by_name(fact->name);
+    if (id < 0 || fact_table[id].origin != FACT_ENVIRONMENT)
+        return id >= 0;
     return strcmp(fact->name, "xla_flags_source") == 0 &&
            (strcmp(fact->value, "missing") == 0 || strcmp(fact->value, "unreadable") == 0);
 }

@@ -1,0 +1,357 @@
+/*
+ * Options into a request: see ask.h. Facts are checked here against the same table as the service's, so that a mistake
+ * is answered with what would have been right.
+ */
+#include "client/itexctl/ask.h"
+#include "client/core/environment.h"
+#include "client/core/job.h"
+#include "client/core/resolve_request.h"
+#include "daemon/resolver/facts.h"
+#include "proto/cleanup.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const keras_versions[] = {"0", "2", "3", NULL};
+static const char *const jit_values[] = {"on", "off", "auto", NULL};
+static const char *const bind_values[] = {"node", "rank", NULL};
+static const char *const apply_values[] = {"errors", NULL};
+
+const struct option_def ask_job_options[7] = {
+    {"keras", OPTION_CHOICE, offsetof(struct ask, keras), "0|2|3", "Keras version the script uses, 0: none",
+     keras_versions},
+    {"jit", OPTION_CHOICE, offsetof(struct ask, jit), "on|off|auto", "jit_compile as the model has it", jit_values},
+    {"custom-ops", OPTION_FLAG, offsetof(struct ask, custom_ops), NULL, "the script uses ITEX's own operators"},
+    {"itex", OPTION_TEXT, offsetof(struct ask, itex), "VERSION",
+     "version of intel-extension-for-tensorflow, or newest"},
+    {"fact", OPTION_LIST, offsetof(struct ask, facts), "NAME=VALUE", "declare any other fact; see itexd-facts(5)"},
+    {"env", OPTION_LIST, offsetof(struct ask, env), "NAME=VALUE",
+     "a variable as the job will have it, instead of the caller's own"},
+    {"job", OPTION_TEXT, offsetof(struct ask, job), "ID", "job id; default: the scheduler's"},
+};
+
+const struct option_def ask_device_options[9] = {
+    {"gpus", OPTION_TEXT, offsetof(struct ask, gpus), "N[:tile]", "devices wanted: cards, or tiles with :tile"},
+    {"exclusive", OPTION_FLAG, offsetof(struct ask, exclusive), NULL, "nobody else gets them (the default)"},
+    {"shared", OPTION_FLAG, offsetof(struct ask, shared), NULL, "others may share them"},
+    {"memory", OPTION_TEXT, offsetof(struct ask, memory), "SIZE", "free memory each must have, such as 8G"},
+    {"model", OPTION_TEXT, offsetof(struct ask, model), "NAME", "device model"},
+    {"bind", OPTION_CHOICE, offsetof(struct ask, bind), "node|rank",
+     "one mask for all ranks of the node (default), or one device per rank", bind_values},
+    {"wait", OPTION_DURATION, offsetof(struct ask, wait), "T", "wait that long for devices; default 0"},
+    {"allow-none", OPTION_FLAG, offsetof(struct ask, allow_none), NULL, "go on where the node has no devices"},
+    {"holder", OPTION_NUMBER, offsetof(struct ask, holder), "PID",
+     "the process that holds the devices; default: the asking one", NULL, 1, INT_MAX},
+};
+
+const struct option_def ask_policy_options[7] = {
+    {"advise", OPTION_FLAG, offsetof(struct ask, advise), NULL, "change nothing, say what would be right"},
+    {"apply", OPTION_CHOICE, offsetof(struct ask, apply), "errors", "apply only what avoids errors", apply_values},
+    {"require", OPTION_FLAG, offsetof(struct ask, require), NULL, "fail with status 69 without a service"},
+    {"offline", OPTION_FLAG, offsetof(struct ask, offline), NULL, "decide here, without the service; not recorded"},
+    {"rules", OPTION_TEXT, offsetof(struct ask, rules), "PATH", "rule file or folder for --offline; default: shipped"},
+    {"alternatives", OPTION_FLAG, offsetof(struct ask, alternatives), NULL, "also show other minimal changes"},
+    {"timeout", OPTION_DURATION, offsetof(struct ask, timeout), "T", "wait that long for the service; default 2s", NULL,
+     1},
+};
+
+const struct option_def ask_clean_option[1] = {
+    {"clean-env", OPTION_FLAG, offsetof(struct ask, clean_env), NULL, "leave the caller's own variables out"},
+};
+
+bool ask_split(const char *option, char name[ASK_NAME_SIZE], const char **value)
+{
+    const char *equals = strchr(option, '=');
+    if (!equals || equals == option || equals - option >= ASK_NAME_SIZE)
+        return false;
+    memcpy(name, option, (size_t)(equals - option));
+    name[equals - option] = '\0';
+    *value = equals + 1;
+    return true;
+}
+
+static int memory_failure(struct failure *failure, int r)
+{
+    return failure_set(failure, EXIT_INTERNAL, "cannot build the request: %s", strerror(-r));
+}
+
+/* ---- Facts ------------------------------------------------------------------------------------------ */
+
+static const char *fact_name_at(size_t i, const void *data)
+{
+    (void)data;
+    return i < FACT_COUNT ? fact_table[i].name : NULL;
+}
+
+static int refuse_value(int id, const char *value, struct failure *failure)
+{
+    char values[256] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < fact_table[id].n_values && used < sizeof(values) - 1; i++)
+        used += (size_t)snprintf(values + used, sizeof(values) - used, "%s%s", i ? ", " : "", fact_table[id].values[i]);
+    return failure_set(failure, EXIT_USAGE, "fact %s takes one of %s, not \"%.80s\"", fact_table[id].name, values,
+                       value);
+}
+
+static int check_fact(const char *name, const char *value, struct failure *failure)
+{
+    int id = fact_by_name(name);
+    if (id < 0) {
+        const char *near = nearest_name(name, fact_name_at, NULL);
+        return failure_set(failure, EXIT_USAGE, "no fact is called %s%s%s%s; itexd-facts(5) lists them", name,
+                           near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+    }
+    const struct fact_info *fact = &fact_table[id];
+    if (fact->origin == FACT_DERIVED)
+        return failure_set(failure, EXIT_USAGE,
+                           "fact %s follows from other facts and cannot be declared; set the variables it comes from "
+                           "with --env",
+                           name);
+    if (fact->origin == FACT_ENVIRONMENT)
+        return failure_set(failure, EXIT_USAGE,
+                           "fact %s is read from the environment and cannot be declared; use --env %s=VALUE", name,
+                           fact->variable >= 0 ? fact_variables[fact->variable].name : "NAME");
+    if (fact->type != FACT_TYPE_TEXT && fact_value_by_name((enum fact_id)id, value) < 0)
+        return refuse_value(id, value, failure);
+    return 0;
+}
+
+static int add_fact(Itexd__V1__Resolve *request, const char *name, const char *value, struct failure *failure)
+{
+    if (!value)
+        return 0;
+    if (check_fact(name, value, failure) < 0)
+        return -1;
+    int r = resolve_request_fact(request, name, value, "declared");
+    return r < 0 ? memory_failure(failure, r) : 0;
+}
+
+static int add_facts(const struct ask *ask, Itexd__V1__Resolve *request, struct failure *failure)
+{
+    char name[ASK_NAME_SIZE];
+    const char *value;
+    if (add_fact(request, "keras", ask->keras, failure) < 0 || add_fact(request, "jit", ask->jit, failure) < 0 ||
+        add_fact(request, "itex", ask->itex, failure) < 0 ||
+        add_fact(request, "custom_ops", ask->custom_ops ? "true" : NULL, failure) < 0)
+        return -1;
+    for (size_t i = 0; i < ask->facts.n_items; i++) {
+        if (!ask_split(ask->facts.items[i], name, &value))
+            return failure_set(failure, EXIT_USAGE, "--fact takes NAME=VALUE, not \"%.80s\"", ask->facts.items[i]);
+        if (add_fact(request, name, value, failure) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- Environment ------------------------------------------------------------------------------------ */
+
+static void environment_clear(struct environment *environment)
+{
+    environment_free(environment);
+}
+
+/* Letters, digits and '_': also what every shell takes, since env prints the name into a script. */
+static bool variable_name_valid(const char *name)
+{
+    size_t length = strspn(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_");
+    return !name[length] && !(name[0] >= '0' && name[0] <= '9');
+}
+
+static int override_variables(const struct ask *ask, struct environment *environment, struct failure *failure)
+{
+    char name[ASK_NAME_SIZE];
+    const char *value;
+    for (size_t i = 0; i < ask->env.n_items; i++) {
+        if (!ask_split(ask->env.items[i], name, &value) || !variable_name_valid(name))
+            return failure_set(failure, EXIT_USAGE, "--env takes NAME=VALUE, not \"%.80s\"", ask->env.items[i]);
+        int r = environment_override(environment, name, value);
+        if (r < 0)
+            return memory_failure(failure, r);
+    }
+    return 0;
+}
+
+static int add_environment(const struct ask *ask, Itexd__V1__Resolve *request, struct failure *failure)
+{
+    CLEANUP(environment_clear) struct environment environment = ENVIRONMENT_INIT;
+    int r = ask->clean_env ? 0 : environment_collect(&environment, environ);
+    if (r < 0)
+        return memory_failure(failure, r);
+    if (override_variables(ask, &environment, failure) < 0)
+        return -1;
+    r = environment_read_flags_file(&environment, NULL);
+    if (r >= 0)
+        r = resolve_request_environment(request, &environment);
+    return r < 0 ? memory_failure(failure, r) : 0;
+}
+
+/* ---- What the job runs under already ----------------------------------------------------------------- */
+
+static int add_inherited(Itexd__V1__Resolve *request)
+{
+    const char *decision = getenv("ITEXD_DECISION"), *lease = getenv("ITEXD_LEASE");
+    int64_t id;
+    if (lease && number_parse(lease, 1, INT64_MAX, &id)) {
+        request->has_lease = 1;
+        request->lease = (uint64_t)id;
+    }
+    const char *digest = decision ? strchr(decision, ':') : NULL;
+    if (!digest)
+        return 0;
+    CLEANUP(freep) char *text = strndup(digest + 1, strcspn(digest + 1, ":"));
+    return text ? resolve_request_string(&request->inherited_digest, text) : -ENOMEM;
+}
+
+static int add_job(const struct ask *ask, Itexd__V1__Resolve *request)
+{
+    struct job_id id = job_find(environ);
+    if (ask->job)
+        id = (struct job_id){ask->job, NULL};
+    return resolve_request_job(request, id.job, id.step);
+}
+
+/* Field 22 of /proc/PID/stat, counted behind the name, which may hold anything. */
+static bool start_time_of(int64_t pid, uint64_t *start)
+{
+    char path[64], text[1024];
+    snprintf(path, sizeof(path), "/proc/%lld/stat", (long long)pid);
+    CLEANUP(fclosep) FILE *file = fopen(path, "re");
+    size_t size = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
+    text[size] = '\0';
+    const char *rest = strrchr(text, ')');
+    for (int field = 2; rest && field < 22; field++)
+        rest = strchr(rest + 1, ' ');
+    if (!rest)
+        return false;
+    *start = strtoull(rest + 1, NULL, 10);
+    return true;
+}
+
+static int add_holder(const struct ask *ask, Itexd__V1__Resolve *request, struct failure *failure)
+{
+    uint64_t start;
+    if (ask->holder < 0)
+        return 0;
+    if (!start_time_of(ask->holder, &start))
+        return failure_set(failure, EXIT_USAGE, "--holder %lld: there is no such process", (long long)ask->holder);
+    request->holder = malloc(sizeof(*request->holder));
+    if (!request->holder)
+        return memory_failure(failure, -ENOMEM);
+    itexd__v1__holder__init(request->holder);
+    request->holder->has_pid = request->holder->has_start_time = 1;
+    request->holder->pid = (int32_t)ask->holder;
+    request->holder->start_time = start;
+    return 0;
+}
+
+/* ---- Devices ---------------------------------------------------------------------------------------- */
+
+static bool gpus_parse(const char *text, uint32_t *count, bool *tiles)
+{
+    char digits[16];
+    int64_t number;
+    size_t length = strcspn(text, ":");
+    *tiles = text[length] == ':';
+    if (length >= sizeof(digits) || (*tiles && strcmp(text + length, ":tile") != 0))
+        return false;
+    memcpy(digits, text, length);
+    digits[length] = '\0';
+    if (!number_parse(digits, 0, 4096, &number))
+        return false;
+    *count = (uint32_t)number;
+    return true;
+}
+
+/* "8G", "512M", "1024" (bytes). */
+static bool size_parse(const char *text, uint64_t *bytes)
+{
+    static const char units[] = "KMGT";
+    char *end;
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    uint64_t value = strtoull(text, &end, 10);
+    const char *unit = *end ? strchr(units, *end) : NULL;
+    unsigned shift = unit ? 10 * (unsigned)(unit - units + 1) : 0;
+    bool complete = unit ? !end[1] || strcmp(end + 1, "iB") == 0 : !*end;
+    if (errno || !complete || value > UINT64_MAX >> shift)
+        return false;
+    *bytes = value << shift;
+    return true;
+}
+
+static int fill_devices(const struct ask *ask, uint32_t count, bool tiles, Itexd__V1__DeviceRequest *devices,
+                        struct failure *failure)
+{
+    if (ask->memory && !size_parse(ask->memory, &devices->memory_bytes))
+        return failure_set(failure, EXIT_USAGE, "--memory takes a size such as 8G, not \"%.40s\"", ask->memory);
+    devices->has_memory_bytes = ask->memory != NULL;
+    devices->has_count = devices->has_tiles = devices->has_shared = devices->has_allow_none = 1;
+    devices->count = count;
+    devices->tiles = tiles;
+    devices->shared = ask->shared;
+    devices->allow_none = ask->allow_none;
+    devices->has_wait_ms = ask->wait >= 0;
+    devices->wait_ms = ask->wait > UINT32_MAX ? UINT32_MAX : (uint32_t)ask->wait;
+    int r = resolve_request_string(&devices->model, ask->model);
+    if (r >= 0)
+        r = resolve_request_string(&devices->bind, ask->bind);
+    return r < 0 ? memory_failure(failure, r) : 0;
+}
+
+static int add_devices(const struct ask *ask, bool launcher, Itexd__V1__Resolve *request, struct failure *failure)
+{
+    uint32_t count = 0;
+    bool tiles = false;
+    if (ask->exclusive && ask->shared)
+        return failure_set(failure, EXIT_USAGE, "--exclusive and --shared exclude each other");
+    if (ask->gpus && !gpus_parse(ask->gpus, &count, &tiles))
+        return failure_set(failure, EXIT_USAGE, "--gpus takes N or N:tile, not \"%.40s\"", ask->gpus);
+    if (count > 0 && launcher)
+        return failure_set(failure, EXIT_USAGE,
+                           "--gpus is for the processes that the launcher starts: put itexctl run behind the launcher");
+    if (count == 0)
+        return 0;
+    Itexd__V1__DeviceRequest *devices = resolve_request_devices(request);
+    return devices ? fill_devices(ask, count, tiles, devices, failure) : memory_failure(failure, -ENOMEM);
+}
+
+/* ---- The request ------------------------------------------------------------------------------------- */
+
+static int fill_request(const struct ask *ask, bool launcher, Itexd__V1__Resolve *request, struct failure *failure)
+{
+    if (add_facts(ask, request, failure) < 0 || add_environment(ask, request, failure) < 0 ||
+        add_devices(ask, launcher, request, failure) < 0 || add_holder(ask, request, failure) < 0)
+        return -1;
+    int r = add_job(ask, request);
+    if (r >= 0)
+        r = add_inherited(request);
+    if (r >= 0)
+        r = resolve_request_policy(request, ask->advise ? "advise" : NULL);
+    request->has_launcher = request->launcher = launcher;
+    request->has_apply_errors = request->apply_errors = ask->apply != NULL;
+    if (r >= 0)
+        r = resolve_request_fit(request);
+    if (r == -EMSGSIZE)
+        return failure_set(failure, EXIT_USAGE, "the declared facts are too long for a request");
+    return r < 0 ? memory_failure(failure, r) : 0;
+}
+
+int ask_request(const struct ask *ask, bool launcher, Itexd__V1__Resolve **request, struct failure *failure)
+{
+    uint8_t id[REQUEST_ID_SIZE];
+    if (ask->rules && !ask->offline)
+        return failure_set(failure, EXIT_USAGE, "--rules goes with --offline: the service has rules of its own");
+    int r = request_id_new(id);
+    if (r < 0)
+        return memory_failure(failure, r);
+    CLEANUP(resolve_request_freep) Itexd__V1__Resolve *built = resolve_request_new(id);
+    if (!built)
+        return memory_failure(failure, -ENOMEM);
+    if (fill_request(ask, launcher, built, failure) < 0)
+        return -1;
+    *request = TAKE_PTR(built);
+    return 0;
+}

@@ -1,0 +1,49 @@
+/* itexctl resolve: what the node decides for this environment, shown. Changes nothing. */
+#include "client/itexctl/decide.h"
+#include "client/itexctl/words.h"
+#include "proto/cleanup.h"
+
+static int resolve_run(struct context *context, const struct operands *operands)
+{
+    const struct ask *ask = context->values;
+    CLEANUP(decided_clear) struct decided decided = DECIDED_INIT;
+    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
+    if (operands->n_items > 0)
+        return fail(context, EXIT_USAGE, "unexpected argument \"%s\"; to run a program use itexctl run",
+                    operands->items[0]);
+    if (decide(context, ask, false, &decided, &failure) < 0)
+        return failure_report(context, &failure);
+    if (context->json) {
+        if (json_print(stdout, json_decision(decided.decision)) < 0)
+            return fail(context, EXIT_INTERNAL, "out of memory");
+    } else {
+        struct printer printer = printer_open(context, stdout);
+        print_decision(&printer, decided.decision);
+    }
+    /* A holder keeps what it was given, once its answer is out. */
+    if (ask->holder > 0 && fflush(stdout) == 0)
+        decided_accept(&decided);
+    int status = decided_status(&decided);
+    if (status != EXIT_DONE) {
+        CLEANUP(freep) char *text = decided_rejection(&decided);
+        note(context, "%s", text ? text : "rejected");
+    }
+    return status;
+}
+
+static const char *const formats[] = {"text", "json", NULL};
+static const struct option_group groups[] = {
+    ASK_GROUPS,
+    {"Environment", ask_clean_option, LENGTH(ask_clean_option), NULL},
+};
+
+const struct command command_resolve = {
+    .name = "resolve",
+    .summary = "show what the node decides for a job",
+    .usage = "[OPTION...]",
+    .formats = formats,
+    .groups = groups,
+    .n_groups = LENGTH(groups),
+    .values_size = sizeof(struct ask),
+    .run = resolve_run,
+};

@@ -1,0 +1,196 @@
+/*
+ * itexctl run -- COMMAND: decides, applies the decision, and becomes the command.
+ *
+ * It execs, so that signals, status and the process id are the command's own. Without a service the command runs as it
+ * is, after one line on stderr (fail-open). Around a launcher only what holds for all ranks alike is set: the mode.
+ */
+#include "client/itexctl/decide.h"
+#include "client/itexctl/output.h"
+#include "client/itexctl/plan.h"
+#include "client/itexctl/words.h"
+#include "proto/cleanup.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+struct run_values {
+    struct ask ask;
+    bool dry_run, quiet;
+};
+
+/* ---- Launchers -------------------------------------------------------------------------------------- */
+
+/* NULL where the command is none. */
+static const char *launcher_of(char *const *command)
+{
+    static const char *const launchers[] = {"mpirun",     "mpiexec", "mpiexec.hydra", "orterun", "srun",
+                                            "horovodrun", "prun",    "aprun",         "jsrun"};
+    const char *base = strrchr(command[0], '/');
+    base = base ? base + 1 : command[0];
+    for (size_t i = 0; i < LENGTH(launchers); i++)
+        if (strcmp(base, launchers[i]) == 0)
+            return launchers[i];
+    bool flux_runs =
+        strcmp(base, "flux") == 0 && command[1] &&
+        (strcmp(command[1], "run") == 0 || strcmp(command[1], "submit") == 0 || strcmp(command[1], "mini") == 0);
+    return flux_runs ? "flux run" : NULL;
+}
+
+/* ---- Saying what was decided ------------------------------------------------------------------------- */
+
+static void print_summary_changes(FILE *out, const Itexd__V1__Outcome *outcome)
+{
+    for (size_t i = 0; i < outcome->n_env; i++) {
+        const Itexd__V1__Variable *variable = outcome->env[i];
+        fprintf(out, "; %s%s%s%s", variable->value ? "" : "unset ", variable->name, variable->value ? "=" : "",
+                variable->value ? variable->value : "");
+    }
+    for (size_t i = 0; i < outcome->n_obligations; i++)
+        fprintf(out, "%s%s", i ? ", " : "; the job must: ", outcome->obligations[i]);
+}
+
+/* One line, only where there is something to know. */
+static void summarise(const struct context *context, const struct decided *decided)
+{
+    const Itexd__V1__Outcome *outcome = decided->decision->outcome;
+    char *text = NULL;
+    size_t size;
+    if (!outcome->verdict || strcmp(outcome->verdict, "ok") == 0)
+        return;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return;
+    fprintf(out, "%s: mode %s", outcome->verdict, outcome->mode ? outcome->mode : "unchanged");
+    print_summary_changes(out, outcome);
+    if (decided->decision->has_id && decided->decision->id)
+        fprintf(out, " (itexctl explain %llu)", (unsigned long long)decided->decision->id);
+    fclose(out);
+    for (char *byte = text; *byte; byte++)
+        *byte = *byte == '\n' ? ' ' : *byte;
+    note(context, "%s", text);
+    free(text);
+}
+
+static int reject(const struct context *context, const struct decided *decided)
+{
+    CLEANUP(freep) char *text = decided_rejection(decided);
+    uint64_t id = decided->decision->has_id ? decided->decision->id : 0;
+    if (id)
+        note(context, "%s; the command was not started; see itexctl explain %llu", text ? text : "rejected",
+             (unsigned long long)id);
+    else
+        note(context, "%s; the command was not started", text ? text : "rejected");
+    return decided_status(decided);
+}
+
+/* ---- Running ---------------------------------------------------------------------------------------- */
+
+static int execute(const struct context *context, char **command)
+{
+    fflush(NULL);
+    execvp(command[0], command);
+    int error = errno;
+    return fail(context, error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "%s: %s", command[0],
+                error == ENOENT ? "command not found" : strerror(error));
+}
+
+static int run_unmanaged(const struct context *context, const struct ask *ask, char **command,
+                         const struct failure *failure)
+{
+    CLEANUP(apply_plan_free) struct apply_plan plan = APPLY_PLAN_INIT;
+    note(context, "%s; running the command with its environment as it is", failure->text);
+    if (plan_unmanaged(ask, &plan) < 0 || apply_plan_setenv(&plan) < 0)
+        return fail(context, EXIT_INTERNAL, "out of memory");
+    return execute(context, command);
+}
+
+static int run_decided(const struct context *context, const struct run_values *values, struct decided *decided,
+                       char **command)
+{
+    CLEANUP(apply_plan_free) struct apply_plan plan = APPLY_PLAN_INIT;
+    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
+    if (plan_build(decided, &values->ask, &plan, &failure) < 0)
+        return failure_report(context, &failure);
+    int r = apply_plan_setenv(&plan);
+    if (r < 0)
+        return fail(context, EXIT_INTERNAL, "cannot change the environment: %s", strerror(-r));
+    if (!values->quiet)
+        summarise(context, decided);
+    if (!decided->request->launcher) /* the ranks ask and accept for themselves */
+        decided_accept(decided);
+    return execute(context, command);
+}
+
+static int show(const struct context *context, const struct run_values *values, const struct decided *decided,
+                char **command)
+{
+    CLEANUP(apply_plan_free) struct apply_plan plan = APPLY_PLAN_INIT;
+    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
+    int status = decided_status(decided);
+    if (context->json)
+        return json_print(stdout, json_decision(decided->decision)) < 0 ? EXIT_INTERNAL : status;
+    struct printer printer = printer_open(context, stdout);
+    print_decision(&printer, decided->decision);
+    if (status != EXIT_DONE) {
+        print_heading(&printer, TONE_BAD, "The command would not be started.");
+        return status;
+    }
+    if (plan_build(decided, &values->ask, &plan, &failure) < 0)
+        return failure_report(context, &failure);
+    print_heading(&printer, TONE_PLAIN, "The command would run with:");
+    for (size_t i = 0; i < plan.n_changes; i++)
+        print_paragraphf(&printer, 2, "%s%s%s%s", plan.changes[i].value ? "" : "unset ", plan.changes[i].name,
+                         plan.changes[i].value ? "=" : "", plan.changes[i].value ? plan.changes[i].value : "");
+    CLEANUP(freep) char *line = join_words(command, 1);
+    print_paragraphf(&printer, 2, "%s%s", line ? line : "", command[1] ? " ..." : "");
+    return EXIT_DONE;
+}
+
+static int run_run(struct context *context, const struct operands *operands)
+{
+    const struct run_values *values = context->values;
+    CLEANUP(decided_clear) struct decided decided = DECIDED_INIT;
+    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
+    if (operands->n_items == 0)
+        return fail(context, EXIT_USAGE, "which command? For example: itexctl run --keras 3 -- python train.py");
+    char **command = operands->items;
+    const char *launcher = launcher_of(command);
+    if (launcher && !values->quiet)
+        note(context,
+             "%s is a launcher: only mode variables are set; to decide for each rank: %s ... itexctl run -- "
+             "PROGRAM",
+             launcher, launcher);
+    if (decide(context, &values->ask, launcher != NULL, &decided, &failure) < 0) {
+        if (failure.unavailable && !values->ask.require && !values->dry_run)
+            return run_unmanaged(context, &values->ask, command, &failure);
+        return failure_report(context, &failure);
+    }
+    if (values->dry_run)
+        return show(context, values, &decided, command);
+    if (decided_status(&decided) != EXIT_DONE)
+        return reject(context, &decided);
+    return run_decided(context, values, &decided, command);
+}
+
+static const struct option_def options[] = {
+    {"dry-run", OPTION_FLAG, offsetof(struct run_values, dry_run), NULL, "show what would be done, run nothing"},
+    {"quiet", OPTION_FLAG, offsetof(struct run_values, quiet), NULL, "say nothing about a decision that works out"},
+};
+static const char *const formats[] = {"text", "json", NULL};
+static const struct option_group groups[] = {
+    {"Running", options, LENGTH(options), NULL},
+    ASK_GROUPS,
+};
+
+const struct command command_run = {
+    .name = "run",
+    .summary = "run a command under the node's decision",
+    .usage = "[OPTION...] -- COMMAND [ARGUMENT...]",
+    .formats = formats,
+    .groups = groups,
+    .n_groups = LENGTH(groups),
+    .values_size = sizeof(struct run_values),
+    .runs_program = true,
+    .run = run_run,
+};

@@ -1,0 +1,245 @@
+/*
+ * itexctl: the command line of itexd. Finds the command, parses its options and the ones that stand anywhere, and gives
+ * help from the same tables. What a command could not write to stdout becomes an error here.
+ */
+#include "client/itexctl/complete.h"
+#include "client/itexctl/errors.h"
+#include "client/itexctl/itexctl.h"
+#include "proto/cleanup.h"
+#include "proto/framing.h"
+
+#include <errno.h>
+#include <locale.h>
+#include <string.h>
+
+static const struct option_def global_options[] = {
+    {"socket", OPTION_TEXT, offsetof(struct context, socket), "PATH", "socket of itexd"},
+    {"format", OPTION_TEXT, offsetof(struct context, format), "FORMAT", "how to print the answer"},
+    {"json", OPTION_FLAG, offsetof(struct context, json), NULL, "short for --format json"},
+    {"no-color", OPTION_FLAG, offsetof(struct context, no_color), NULL, "no colour; NO_COLOR does the same"},
+    {"help", OPTION_FLAG, offsetof(struct context, help), NULL, "show this help"},
+    {"version", OPTION_FLAG, offsetof(struct context, version), NULL, "show the version"},
+};
+
+static const struct command *const commands[] = {
+    &command_status, &command_resolve, &command_env,    &command_run,      &command_explain,
+    &command_query,  &command_rules,   &command_backup, &command_complete, NULL,
+};
+
+#define MAX_GROUPS 8
+
+/* ---- Help ------------------------------------------------------------------------------------------- */
+
+static struct option_group global_group(struct context *context)
+{
+    return (struct option_group){"Everywhere", global_options, LENGTH(global_options), context};
+}
+
+static void print_commands(const struct command *const *list)
+{
+    printf("\nCommands:\n");
+    for (; *list; list++)
+        if ((*list)->summary)
+            printf("  %-18s %s\n", (*list)->name, (*list)->summary);
+}
+
+static int print_help(struct context *context, const struct command *command)
+{
+    const struct option_group globals = global_group(context);
+    if (!command) {
+        printf("Usage: itexctl [OPTION...] COMMAND ...\n\nAsks itexd, the resolution service of this node.\n");
+        print_commands(commands);
+        options_print(stdout, &globals);
+        printf("\nitexctl COMMAND --help tells more; so does itexctl(1).\n");
+        return EXIT_DONE;
+    }
+    printf("Usage: itexctl %s %s\n\n", command->name, command->usage);
+    printf("%s.\n", command->summary ? command->summary : command->name);
+    if (command->commands)
+        print_commands(command->commands);
+    for (size_t i = 0; i < command->n_groups; i++)
+        options_print(stdout, &command->groups[i]);
+    options_print(stdout, &globals);
+    if (command->formats) {
+        printf("\nFORMAT is one of:");
+        for (const char *const *format = command->formats; *format; format++)
+            printf(" %s", *format);
+        printf(" (default: %s)\n", command->formats[0]);
+    }
+    return EXIT_DONE;
+}
+
+static int print_version(void)
+{
+    printf("itexctl %s (protocol %u.%u)\n", ITEXD_VERSION, ITEXD_PROTOCOL_MAJOR, ITEXD_PROTOCOL_MINOR);
+    return EXIT_DONE;
+}
+
+/* ---- Finding the command ----------------------------------------------------------------------------- */
+
+/* "list" of "rules list": the last word of a name. */
+static const char *last_word(const char *name)
+{
+    const char *space = strrchr(name, ' ');
+    return space ? space + 1 : name;
+}
+
+static const char *command_name_at(size_t i, const void *data)
+{
+    const struct command *const *list = data;
+    return list[i] && list[i]->summary ? last_word(list[i]->name) : NULL;
+}
+
+static const struct command *find(const struct command *const *list, const char *name)
+{
+    for (; *list; list++)
+        if (strcmp(last_word((*list)->name), name) == 0)
+            return *list;
+    return NULL;
+}
+
+static int refuse_command(const struct context *context, const struct command *const *list, const char *name)
+{
+    const char *near = nearest_name(name, command_name_at, list);
+    if (near)
+        return fail(context, EXIT_USAGE, "unknown command \"%.60s\"; did you mean %s?", name, near);
+    return fail(context, EXIT_USAGE, "unknown command \"%.60s\"; itexctl --help lists them", name);
+}
+
+/* ---- Running it -------------------------------------------------------------------------------------- */
+
+static int choose_format(struct context *context)
+{
+    const char *const *formats = context->command->formats;
+    if (context->json && context->format && strcmp(context->format, "json") != 0)
+        return fail(context, EXIT_USAGE, "--json and --format %s exclude each other", context->format);
+    if (context->json)
+        context->format = "json";
+    if (!context->format) {
+        context->format = formats ? formats[0] : NULL;
+        return EXIT_DONE;
+    }
+    for (const char *const *format = formats; format && *format; format++) {
+        if (strcmp(*format, context->format) == 0) {
+            context->json = strcmp(context->format, "json") == 0;
+            return EXIT_DONE;
+        }
+    }
+    return fail(context, EXIT_USAGE, "it cannot print as \"%.40s\"; see itexctl %s --help", context->format,
+                context->command->name);
+}
+
+static int run_parsed(struct context *context, const struct operands *operands)
+{
+    if (context->help)
+        return print_help(context, context->command);
+    if (context->version)
+        return print_version();
+    int status = choose_format(context);
+    return status != EXIT_DONE ? status : context->command->run(context, operands);
+}
+
+static size_t collect_groups(struct context *context, struct option_group groups[MAX_GROUPS])
+{
+    size_t n = 0;
+    groups[n++] = global_group(context);
+    for (size_t i = 0; i < context->command->n_groups && n < MAX_GROUPS; i++) {
+        groups[n] = context->command->groups[i];
+        groups[n++].values = context->values;
+    }
+    return n;
+}
+
+static int run_command(struct context *context, int argc, char **argv)
+{
+    struct option_group groups[MAX_GROUPS];
+    struct operands operands;
+    char error[512];
+    CLEANUP(freep) void *values = calloc(1, context->command->values_size + 1);
+    if (!values)
+        return fail(context, EXIT_INTERNAL, "out of memory");
+    context->values = values;
+    size_t n_groups = collect_groups(context, groups);
+    int r =
+        options_parse(groups, n_groups, argc, argv, context->command->runs_program, &operands, error, sizeof(error));
+    int status;
+    if (r == -EINVAL)
+        status = fail(context, EXIT_USAGE, "%s; see itexctl %s --help", error, context->command->name);
+    else if (r < 0)
+        status = fail(context, EXIT_INTERNAL, "out of memory");
+    else
+        status = run_parsed(context, &operands);
+    options_clear(groups, n_groups);
+    return status;
+}
+
+/* A command with commands of its own: the next operand names one of them. */
+static int run_group(struct context *context, const struct command *group, int argc, char **argv)
+{
+    const struct option_group globals = global_group(context);
+    struct operands operands;
+    char error[512];
+    context->command = group;
+    if (options_parse(&globals, 1, argc, argv, true, &operands, error, sizeof(error)) < 0)
+        return fail(context, EXIT_USAGE, "%s; see itexctl %s --help", error, group->name);
+    if (context->help)
+        return print_help(context, group);
+    if (operands.n_items == 0)
+        return fail(context, EXIT_USAGE, "which of its commands? See itexctl %s --help", group->name);
+    const struct command *command = find(group->commands, operands.items[0]);
+    if (!command)
+        return refuse_command(context, group->commands, operands.items[0]);
+    context->command = command;
+    return run_command(context, operands.n_items - 1, operands.items + 1);
+}
+
+static int run(struct context *context, int argc, char **argv)
+{
+    const struct option_group globals = global_group(context);
+    struct operands operands;
+    char error[512];
+    if (options_parse(&globals, 1, argc, argv, true, &operands, error, sizeof(error)) < 0)
+        return fail(context, EXIT_USAGE, "%s; a command's options come after its name; see itexctl --help", error);
+    if (operands.n_items == 0 && context->version)
+        return print_version();
+    if (operands.n_items == 0 && context->help)
+        return print_help(context, NULL);
+    if (operands.n_items == 0)
+        return fail(context, EXIT_USAGE, "which command? itexctl --help lists them");
+    const struct command *command = find(commands, operands.items[0]);
+    if (!command)
+        return refuse_command(context, commands, operands.items[0]);
+    if (command->commands)
+        return run_group(context, command, operands.n_items - 1, operands.items + 1);
+    context->command = command;
+    return run_command(context, operands.n_items - 1, operands.items + 1);
+}
+
+/* A reader that went away (head) wanted no more; anything else that stops output is an error. */
+static int finish_output(const struct context *context, int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    if (errno == EPIPE)
+        return status;
+    return fail(context, EXIT_INTERNAL, "cannot write the answer: %s", strerror(errno));
+}
+
+const struct option_def *all_global_options(size_t *count)
+{
+    *count = LENGTH(global_options);
+    return global_options;
+}
+
+const struct command *const *all_commands(void)
+{
+    return commands;
+}
+
+int main(int argc, char **argv)
+{
+    struct context context = {.command = NULL};
+    setlocale(LC_CTYPE, "");
+    int status = run(&context, argc > 0 ? argc - 1 : 0, argv + (argc > 0));
+    return finish_output(&context, status);
+}

@@ -1,0 +1,82 @@
+/*
+ * What itexctl prints: JSON (json.c), tables (table.c), and text for people (text.c).
+ *
+ * Values come from jobs' environments and from rule files. In text and tables control characters are shown as escapes
+ * so that a value cannot steer an administrator's terminal; in JSON bytes that are not UTF-8 become U+FFFD.
+ */
+#ifndef ITEXCTL_OUTPUT_H
+#define ITEXCTL_OUTPUT_H
+
+#include "itexd.pb-c.h"
+
+#include <json-c/json_object.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* ---- JSON ---- */
+
+/* The one object of a decision, its keys always there; NULL without memory. Freed by json_object_put. */
+struct json_object *json_decision(const Itexd__V1__Decision *decision);
+struct json_object *json_status(const Itexd__V1__Status *status);
+struct json_object *json_rule_set(const Itexd__V1__RuleSetInfo *info);
+/* Prints on one line and frees it. 0 or -ENOMEM (object NULL). */
+int json_print(FILE *out, struct json_object *object);
+/* A string or, for NULL, null. */
+struct json_object *json_text(const char *text);
+
+/* ---- Text ---- */
+
+enum tone { TONE_PLAIN, TONE_BOLD, TONE_GOOD, TONE_WARN, TONE_BAD, TONE_DIM };
+
+struct printer {
+    FILE *out;
+    int width; /* columns of the screen */
+    bool color;
+};
+
+struct context;
+/* Colour only on a terminal, not with NO_COLOR or --no-color; width from COLUMNS, the terminal, else 80. */
+struct printer printer_open(const struct context *context, FILE *out);
+void print_heading(const struct printer *printer, enum tone tone, const char *text);
+/* "  label       text", the text wrapped behind a column of its own. label may be "". */
+void print_field(const struct printer *printer, const char *label, const char *text);
+__attribute__((format(printf, 3, 4))) void print_fieldf(const struct printer *printer, const char *label,
+                                                        const char *format, ...);
+/* Text wrapped at an indentation. */
+void print_paragraph(const struct printer *printer, int indent, const char *text);
+__attribute__((format(printf, 3, 4))) void print_paragraphf(const struct printer *printer, int indent,
+                                                            const char *format, ...);
+/* Where text wraps: long lines are hard to read. */
+static inline int printer_wrap(const struct printer *printer)
+{
+    return printer->width > 100 ? 100 : printer->width;
+}
+const char *tone_start(const struct printer *printer, enum tone tone);
+const char *tone_end(const struct printer *printer);
+enum tone severity_tone(const char *severity);
+enum tone verdict_tone(const char *verdict);
+
+/* "2026-01-31T10:00:00.123Z" into text (at least 32 bytes). */
+#define TIME_TEXT_SIZE 40
+const char *time_text(uint64_t ms, char text[TIME_TEXT_SIZE]);
+
+/* ---- Tables ---- */
+
+struct table_column {
+    const char *name;
+    bool right; /* aligned */
+    int width;  /* fixed, 0: as wide as its content */
+    bool last;  /* takes the rest, cut at the screen's edge */
+};
+struct table;
+/* NULL without memory. headings: false for a table that continues another. */
+struct table *table_new(const struct context *context, const struct table_column *columns, size_t n_columns,
+                        bool headings);
+/* One cell text per column, NULL shown as "-". 0 or -ENOMEM. */
+int table_row(struct table *table, const char *const *cells);
+int table_print(struct table *table, FILE *out);
+void table_free(struct table *table);
+void table_freep(struct table **table);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * Changes of the environment as commands of a shell, for eval.
+ *
+ *     sh     eval "$(itexctl env)"
+ *     fish   itexctl env --format fish | source
+ *     csh    eval "`itexctl env --format csh`"
+ *
+ * A value comes through byte for byte, whatever it holds. Each command ends with ';' and stands on one line, except
+ * that sh keeps newlines inside its quotes. In csh a value with a newline needs tcsh, whose $'\n' it uses; the old csh
+ * refuses it loudly.
+ */
+#ifndef ITEXCTL_QUOTE_H
+#define ITEXCTL_QUOTE_H
+
+#include <stdio.h>
+
+enum shell { SHELL_SH, SHELL_FISH, SHELL_CSH };
+
+/* -1 where the name is none of sh, fish, csh. */
+int shell_by_name(const char *name);
+/* value NULL: unset. name must be a plain variable name. */
+void shell_change(FILE *out, enum shell shell, const char *name, const char *value);
+/* A command that ends with that status. */
+void shell_status(FILE *out, enum shell shell, int status);
+
+#endif

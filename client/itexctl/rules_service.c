@@ -1,0 +1,254 @@
+/* itexctl rules list, show, activate, rollback, reload: the service's rule sets. */
+#include "client/itexctl/commands_rules.h"
+#include "client/itexctl/output.h"
+#include "client/itexctl/service.h"
+#include "proto/cleanup.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+struct show_values {
+    bool files;
+};
+
+/* One request without much in it; the reply on success. */
+static int call(const struct context *context, Itexd__V1__Request *request, Itexd__V1__Reply__BodyCase expected,
+                Itexd__V1__Reply **reply, struct failure *failure)
+{
+    CLEANUP(connection_freep) struct connection *connection = NULL;
+    if (service_open(context, &connection, failure) < 0)
+        return -1;
+    return service_call(connection, request, -1, ADMIN_TIMEOUT_MS, expected, reply, failure);
+}
+
+static int refuse_operands(const struct context *context, const struct operands *operands)
+{
+    return fail(context, EXIT_USAGE, "unexpected argument \"%s\"", operands->items[0]);
+}
+
+/* ---- list -------------------------------------------------------------------------------------------- */
+
+static int call_list(const struct context *context, Itexd__V1__Reply **reply, struct failure *failure)
+{
+    Itexd__V1__RulesList body = ITEXD__V1__RULES_LIST__INIT;
+    Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
+    request.body_case = ITEXD__V1__REQUEST__BODY_RULES_LIST;
+    request.rules_list = &body;
+    return call(context, &request, ITEXD__V1__REPLY__BODY_RULES_LIST, reply, failure);
+}
+
+static int add_set(struct table *table, const Itexd__V1__RuleSetInfo *set)
+{
+    char id[24], rules[16], created[TIME_TEXT_SIZE] = "", digest[13];
+    snprintf(id, sizeof(id), "%" PRIu64, set->id);
+    snprintf(rules, sizeof(rules), "%u", set->rules);
+    snprintf(digest, sizeof(digest), "%s", set->digest ? set->digest : "");
+    if (set->has_created_ms) {
+        time_text(set->created_ms, created);
+        created[10] = '\0'; /* the day */
+    }
+    return table_row(
+        table, (const char *const[]){id, set->active ? "yes" : "no", set->origin, rules, created, digest, set->name});
+}
+
+static int print_sets(const struct context *context, const Itexd__V1__RulesListReply *list)
+{
+    static const struct table_column columns[] = {{"ID", true, 0, false},       {"ACTIVE", false, 0, false},
+                                                  {"ORIGIN", false, 0, false},  {"RULES", true, 0, false},
+                                                  {"CREATED", false, 0, false}, {"DIGEST", false, 0, false},
+                                                  {"NAME", false, 0, true}};
+    CLEANUP(table_freep) struct table *table = table_new(context, columns, LENGTH(columns), true);
+    int r = table ? 0 : -ENOMEM;
+    for (size_t i = 0; i < list->n_sets && r == 0; i++)
+        r = add_set(table, list->sets[i]);
+    return r == 0 ? table_print(table, stdout) : r;
+}
+
+static int list_run(struct context *context, const struct operands *operands)
+{
+    CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
+    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
+    if (operands->n_items > 0)
+        return refuse_operands(context, operands);
+    if (call_list(context, &reply, &failure) < 0)
+        return failure_report(context, &failure);
+    const Itexd__V1__RulesListReply *list = reply->rules_list;
+    int r = 0;
+    if (!context->json)
+        r = print_sets(context, list);
+    for (size_t i = 0; context->json && i < list->n_sets && r == 0; i++)
+        r = json_print(stdout, json_rule_set(list->sets[i]));
+    return r < 0 ? fail(context, EXIT_INTERNAL, "cannot print the sets: %s", strerror(-r)) : EXIT_DONE;
+}
+
+void complete_rule_sets(struct context *context, int position)
+{
+    CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
+    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
+    if (position > 0 || call_list(context, &reply, &failure) < 0)
+        return;
+    for (size_t i = 0; i < reply->rules_list->n_sets; i++)
+        printf("%" PRIu64 "\n", reply->rules_list->sets[i]->id);
+}
+
+/* ---- show -------------------------------------------------------------------------------------------- */
+
+static void print_files(const struct rule_files *files)
+{
+    for (size_t i = 0; i < files->n_files; i++) {
+        const struct rule_file *file = &files->files[i];
+        printf("%s# ==== %s ====\n", i ? "\n" : "", file->name);
+        fwrite(file->text, 1, file->size, stdout);
+        if (file->size > 0 && file->text[file->size - 1] != '\n')
+            putchar('\n');
+    }
+}
+
+static int print_rules(const struct context *context, const struct rule_files *files)
+{
+    static const struct table_column columns[] = {{"RULE", false, 0, false},
+                                                  {"SEVERITY", false, 0, false},
+                                                  {"OUTCOME", false, 0, false},
+                                                  {"MESSAGE", false, 0, true}};
+    CLEANUP(rules_freep) struct rules *rules = NULL;
+    CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
+    CLEANUP(table_freep) struct table *table = table_new(context, columns, LENGTH(columns), true);
+    if (!table)
+        return -ENOMEM;
+    int r = rules_load(files, &rules, &messages);
+    if (r < 0)
+        return r;
+    const struct rule_set_def *set = rules_definitions(rules);
+    for (size_t i = 0; i < set->n_rules && r == 0; i++)
+        r = table_row(table, (const char *const[]){set->rules[i].id, severity_name(set->rules[i].severity),
+                                                   outcome_name(set->rules[i].outcome), set->rules[i].message});
+    return r == 0 ? table_print(table, stdout) : r;
+}
+
+static int print_set(const struct context *context, const struct rule_files *files, const Itexd__V1__RuleSetInfo *info)
+{
+    const struct show_values *values = context->values;
+    if (context->json)
+        return json_print(stdout, json_rule_set(info));
+    if (values->files) {
+        print_files(files);
+        return 0;
+    }
+    printf("rule set %" PRIu64 "%s: %s, %s, digest %s\n", info->id, info->active ? " (active)" : "",
+           info->name ? info->name : "unnamed", info->origin ? info->origin : "?", info->digest ? info->digest : "?");
+    return print_rules(context, files);
+}
+
+static int show_run(struct context *context, const struct operands *operands)
+{
+    CLEANUP(connection_freep) struct connection *connection = NULL;
+    CLEANUP(rule_files_clear) struct rule_files files = RULE_FILES_INIT;
+    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
+    Itexd__V1__RuleSetInfo *info = NULL;
+    int64_t id = 0;
+    if (operands->n_items > 1 || (operands->n_items == 1 && !number_parse(operands->items[0], 1, INT64_MAX, &id)))
+        return fail(context, EXIT_USAGE, "it takes the number of one rule set; itexctl rules list has them");
+    if (service_open(context, &connection, &failure) < 0 ||
+        service_rule_files(connection, (uint64_t)id, &files, &info, &failure) < 0)
+        return failure_report(context, &failure);
+    int r = print_set(context, &files, info);
+    itexd__v1__rule_set_info__free_unpacked(info, NULL);
+    if (r == -EINVAL)
+        return fail(context, EXIT_BAD_CONFIG, "this itexctl cannot read that rule set; --files shows it as it is");
+    return r < 0 ? fail(context, EXIT_INTERNAL, "cannot print the set: %s", strerror(-r)) : EXIT_DONE;
+}
+
+/* ---- activate, rollback, reload ------------------------------------------------------------------------ */
+
+static int do_simple(const struct context *context, Itexd__V1__Request *request, const char *said)
+{
+    CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
+    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
+    if (call(context, request, ITEXD__V1__REPLY__BODY_DONE, &reply, &failure) < 0)
+        return failure_report(context, &failure);
+    printf("%s\n", said);
+    return EXIT_DONE;
+}
+
+static int activate_run(struct context *context, const struct operands *operands)
+{
+    Itexd__V1__RulesActivate body = ITEXD__V1__RULES_ACTIVATE__INIT;
+    Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
+    int64_t id;
+    char said[64];
+    if (operands->n_items != 1 || !number_parse(operands->items[0], 1, INT64_MAX, &id))
+        return fail(context, EXIT_USAGE, "it takes the number of one rule set; itexctl rules list has them");
+    body.has_id = 1;
+    body.id = (uint64_t)id;
+    request.body_case = ITEXD__V1__REQUEST__BODY_RULES_ACTIVATE;
+    request.rules_activate = &body;
+    snprintf(said, sizeof(said), "rule set %lld is active", (long long)id);
+    return do_simple(context, &request, said);
+}
+
+static int rollback_run(struct context *context, const struct operands *operands)
+{
+    Itexd__V1__RulesRollback body = ITEXD__V1__RULES_ROLLBACK__INIT;
+    Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
+    if (operands->n_items > 0)
+        return refuse_operands(context, operands);
+    request.body_case = ITEXD__V1__REQUEST__BODY_RULES_ROLLBACK;
+    request.rules_rollback = &body;
+    return do_simple(context, &request, "the rule set that was active before is active again");
+}
+
+static int reload_run(struct context *context, const struct operands *operands)
+{
+    Itexd__V1__Reload body = ITEXD__V1__RELOAD__INIT;
+    Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
+    if (operands->n_items > 0)
+        return refuse_operands(context, operands);
+    request.body_case = ITEXD__V1__REQUEST__BODY_RELOAD;
+    request.reload = &body;
+    return do_simple(context, &request, "configuration and shipped rules are read again");
+}
+
+static const struct option_def show_options[] = {
+    {"files", OPTION_FLAG, offsetof(struct show_values, files), NULL, "the rule files as they were loaded"},
+};
+static const struct option_group show_groups[] = {{"Options", show_options, LENGTH(show_options), NULL}};
+static const char *const list_formats[] = {"table", "json", NULL};
+
+const struct command command_rules_list = {
+    .name = "rules list",
+    .summary = "list the rule sets",
+    .usage = "[OPTION...]",
+    .formats = list_formats,
+    .run = list_run,
+};
+const struct command command_rules_show = {
+    .name = "rules show",
+    .summary = "show a rule set, by default the active one",
+    .usage = "[OPTION...] [ID]",
+    .formats = list_formats,
+    .groups = show_groups,
+    .n_groups = LENGTH(show_groups),
+    .values_size = sizeof(struct show_values),
+    .run = show_run,
+    .complete = complete_rule_sets,
+};
+const struct command command_rules_activate = {
+    .name = "rules activate",
+    .summary = "make a rule set the one in force",
+    .usage = "ID",
+    .run = activate_run,
+    .complete = complete_rule_sets,
+};
+const struct command command_rules_rollback = {
+    .name = "rules rollback",
+    .summary = "go back to the set that was active before",
+    .usage = "",
+    .run = rollback_run,
+};
+const struct command command_rules_reload = {
+    .name = "rules reload",
+    .summary = "let the service read its configuration again",
+    .usage = "",
+    .run = reload_run,
+};

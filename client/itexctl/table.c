@@ -1,0 +1,76 @@
+/*
+ * Tables, laid out by libsmartcols. On a terminal the last column is cut at the edge; into a pipe or file nothing is
+ * cut. A table that continues another (the next page) has fixed column widths, so that both line up.
+ */
+#include "client/itexctl/itexctl.h"
+#include "client/itexctl/output.h"
+#include "proto/cleanup.h"
+
+#include <errno.h>
+#include <libsmartcols.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct table {
+    struct libscols_table *lines;
+    size_t n_columns;
+};
+
+static int add_column(struct table *table, const struct table_column *column)
+{
+    int flags = (column->right ? SCOLS_FL_RIGHT : 0) | (column->last ? SCOLS_FL_TRUNC : 0) |
+                (column->width ? SCOLS_FL_STRICTWIDTH : 0);
+    return scols_table_new_column(table->lines, column->name, column->width, flags) ? 0 : -ENOMEM;
+}
+
+struct table *table_new(const struct context *context, const struct table_column *columns, size_t n_columns,
+                        bool headings)
+{
+    CLEANUP(table_freep) struct table *table = calloc(1, sizeof(*table));
+    if (!table || !(table->lines = scols_new_table()))
+        return NULL;
+    struct printer printer = printer_open(context, stdout);
+    table->n_columns = n_columns;
+    scols_table_enable_noheadings(table->lines, !headings);
+    scols_table_enable_colors(table->lines, printer.color);
+    bool cut = isatty(STDOUT_FILENO) || getenv("COLUMNS");
+    scols_table_set_termforce(table->lines, cut ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
+    if (cut)
+        scols_table_set_termwidth(table->lines, (size_t)printer.width);
+    for (size_t i = 0; i < n_columns; i++)
+        if (add_column(table, &columns[i]) < 0)
+            return NULL;
+    return TAKE_PTR(table);
+}
+
+int table_row(struct table *table, const char *const *cells)
+{
+    struct libscols_line *line = scols_table_new_line(table->lines, NULL);
+    if (!line)
+        return -ENOMEM;
+    for (size_t i = 0; i < table->n_columns; i++)
+        if (scols_line_set_data(line, i, cells[i] && cells[i][0] ? cells[i] : "-") != 0)
+            return -ENOMEM;
+    return 0;
+}
+
+int table_print(struct table *table, FILE *out)
+{
+    scols_table_set_stream(table->lines, out);
+    int r = scols_print_table(table->lines);
+    return r < 0 ? r : 0;
+}
+
+void table_free(struct table *table)
+{
+    if (!table)
+        return;
+    scols_unref_table(table->lines);
+    free(table);
+}
+
+void table_freep(struct table **table)
+{
+    table_free(*table);
+    *table = NULL;
+}

@@ -1,0 +1,168 @@
+/*
+ * Text for people: labelled fields and wrapped paragraphs, in colour where somebody looks.
+ *
+ * Every text is taken to be foreign: control characters come out as escapes, so that no value moves the cursor.
+ */
+#include "client/itexctl/itexctl.h"
+#include "client/itexctl/output.h"
+#include "proto/cleanup.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+
+#define LABEL_COLUMN 14
+
+static int screen_width(FILE *out)
+{
+    struct winsize size;
+    int64_t columns;
+    const char *text = getenv("COLUMNS");
+    if (text && number_parse(text, 20, 1000, &columns))
+        return (int)columns;
+    if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col >= 20)
+        return size.ws_col;
+    return 80;
+}
+
+struct printer printer_open(const struct context *context, FILE *out)
+{
+    const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+    bool plain = context->no_color || (no_color && no_color[0]) || (terminal && strcmp(terminal, "dumb") == 0);
+    return (struct printer){.out = out, .width = screen_width(out), .color = !plain && isatty(fileno(out))};
+}
+
+const char *tone_start(const struct printer *printer, enum tone tone)
+{
+    static const char *const codes[] = {[TONE_PLAIN] = "",        [TONE_BOLD] = "\033[1m",   [TONE_GOOD] = "\033[32m",
+                                        [TONE_WARN] = "\033[33m", [TONE_BAD] = "\033[1;31m", [TONE_DIM] = "\033[2m"};
+    return printer->color ? codes[tone] : "";
+}
+
+const char *tone_end(const struct printer *printer)
+{
+    return printer->color ? "\033[0m" : "";
+}
+
+enum tone severity_tone(const char *severity)
+{
+    if (!severity || strcmp(severity, "info") == 0)
+        return TONE_DIM;
+    return strcmp(severity, "warning") == 0 ? TONE_WARN : TONE_BAD;
+}
+
+enum tone verdict_tone(const char *verdict)
+{
+    if (verdict && strcmp(verdict, "rejected") == 0)
+        return TONE_BAD;
+    return verdict && strcmp(verdict, "advised") == 0 ? TONE_WARN : TONE_GOOD;
+}
+
+/* The text with control characters as escapes; NULL without memory. */
+static char *visible(const char *text)
+{
+    char *clean = malloc(strlen(text) * 4 + 1), *to = clean;
+    if (!clean)
+        return NULL;
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte == '\n')
+            to = stpcpy(to, "\\n");
+        else if (byte < ' ' || byte == 0x7f)
+            to += sprintf(to, "\\x%02x", byte);
+        else
+            *to++ = *text;
+    }
+    *to = '\0';
+    return clean;
+}
+
+/* Columns that the bytes take: characters, not bytes; wide characters count as one. */
+static int columns_of(const char *text, size_t length)
+{
+    int columns = 0;
+    for (size_t i = 0; i < length; i++)
+        columns += ((unsigned char)text[i] & 0xc0) != 0x80;
+    return columns;
+}
+
+/* Continues a line that is at `column`; further lines begin at `indent`. Ends with a newline. */
+static void print_wrapped(const struct printer *printer, int column, int indent, const char *text)
+{
+    CLEANUP(freep) char *clean = visible(text);
+    const char *rest = clean ? clean : "out of memory";
+    bool first = true;
+    while (*rest) {
+        size_t length = strcspn(rest, " ");
+        int word = columns_of(rest, length);
+        if (!first && column + 1 + word > printer_wrap(printer)) {
+            fprintf(printer->out, "\n%*s", indent, "");
+            column = indent;
+        } else if (!first) {
+            fputc(' ', printer->out);
+            column++;
+        }
+        fwrite(rest, 1, length, printer->out);
+        column += word;
+        first = false;
+        rest += length;
+        rest += *rest == ' ';
+    }
+    fputc('\n', printer->out);
+}
+
+void print_heading(const struct printer *printer, enum tone tone, const char *text)
+{
+    fputs(tone_start(printer, tone), printer->out);
+    print_wrapped(printer, 0, 2, text);
+    fputs(tone_end(printer), printer->out);
+}
+
+void print_field(const struct printer *printer, const char *label, const char *text)
+{
+    int column = fprintf(printer->out, "  %-*s", LABEL_COLUMN - 2, label);
+    if (column > LABEL_COLUMN)
+        fputc(' ', printer->out);
+    print_wrapped(printer, column > LABEL_COLUMN ? column + 1 : column, LABEL_COLUMN, text);
+}
+
+void print_fieldf(const struct printer *printer, const char *label, const char *format, ...)
+{
+    CLEANUP(freep) char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    va_end(arguments);
+    print_field(printer, label, text ? text : "out of memory");
+}
+
+void print_paragraph(const struct printer *printer, int indent, const char *text)
+{
+    fprintf(printer->out, "%*s", indent, "");
+    print_wrapped(printer, indent, indent, text);
+}
+
+void print_paragraphf(const struct printer *printer, int indent, const char *format, ...)
+{
+    CLEANUP(freep) char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    va_end(arguments);
+    print_paragraph(printer, indent, text ? text : "out of memory");
+}
+
+const char *time_text(uint64_t ms, char text[TIME_TEXT_SIZE])
+{
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm broken;
+    if (!gmtime_r(&seconds, &broken))
+        return "";
+    size_t used = strftime(text, TIME_TEXT_SIZE, "%Y-%m-%dT%H:%M:%S", &broken);
+    snprintf(text + used, TIME_TEXT_SIZE - used, ".%03uZ", (unsigned)(ms % 1000));
+    return text;
+}

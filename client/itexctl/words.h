@@ -1,0 +1,22 @@
+/* The fixed words of decisions, said in sentences, and decisions as blocks of text. */
+#ifndef ITEXCTL_WORDS_H
+#define ITEXCTL_WORDS_H
+
+#include "client/itexctl/output.h"
+
+/* "ends with status 0 without having trained" for exit0; a word this version does not know stays as it is. */
+const char *outcome_words(const char *outcome);
+/* What an obligation's token asks of the job; from malloc, NULL without memory. */
+char *obligation_words(const char *token);
+/* What the job's own environment would have come to; from malloc, NULL without memory. */
+char *prediction_words(const Itexd__V1__Outcome *outcome);
+/* "a, b, c"; from malloc, NULL without memory. */
+char *join_words(char *const *items, size_t n_items);
+
+/* A decision as resolve and run --dry-run show it. */
+void print_decision(const struct printer *printer, const Itexd__V1__Decision *decision);
+/* Its parts, which explain uses too. */
+void print_changes(const struct printer *printer, const char *label, Itexd__V1__Variable *const *env, size_t n_env);
+void print_obligations(const struct printer *printer, const char *label, char *const *tokens, size_t n_tokens);
+
+#endif
