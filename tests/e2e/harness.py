@@ -114,6 +114,7 @@ class Client:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_CLOEXEC)
         self.sock.settimeout(timeout)
         self.events = []
+        self.replies = {}
         self.last_id = 0
         try:
             with effective_user(uid, groups=groups):
@@ -164,13 +165,18 @@ class Client:
         return packet
 
     def reply(self, request=None):
-        while True:
+        """The reply to this request, or the next one; replies to others are kept until asked for."""
+        if request is None and self.replies:
+            return self.replies.pop(next(iter(self.replies)))
+        while request not in self.replies:
             packet = self.receive()
             if packet.WhichOneof("kind") == "event":
                 self.events.append(packet.event)
                 continue
-            if request is None or packet.reply.id == request:
+            if request is None:
                 return packet.reply
+            self.replies[packet.reply.id] = packet.reply
+        return self.replies.pop(request)
 
     def call(self, body, message=None, fds=(), **fields):
         return self.reply(self.send(body, message, fds, **fields))
@@ -231,6 +237,12 @@ class Notify:
     def close(self):
         self.sock.close()
 
+    def drain(self):
+        """Forgets what an earlier process said."""
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self.sock.recv(65536, socket.MSG_DONTWAIT)
+
     def wait(self, wanted, process=None, timeout=TIMEOUT):
         """The lines of the first datagram that has the line `wanted`; None where the process ended first."""
         deadline = time.monotonic() + timeout
@@ -290,6 +302,7 @@ class Itexd:
 
     def spawn(self, wrapper=()):
         """Starts the process without waiting for anything."""
+        self.notify.drain()
         environment = {
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "NOTIFY_SOCKET": self.notify.path,

@@ -259,7 +259,7 @@ def test_a_thousand_mistakes_fit_an_answer(shared_client):
 
 
 def test_a_large_set_is_accepted(client):
-    head, _, rule = GOOD.partition("rules:\n")
+    head, _, rule = GOOD.partition("    examples:")[0].partition("rules:\n")
     many = head + "rules:\n" + "".join(rule.replace("house-verbose", f"house-{n}") for n in range(2000))
     info = loaded(client, many, activate=True).info
     assert info.rules == 2000

@@ -108,7 +108,7 @@ def test_corrupt_pages_are_found_at_start(itexd):
             file.write(garbage(512))
     itexd.start()
     itexd.assert_serves()
-    assert len(aside(itexd)) == 1
+    assert len([p for p in aside(itexd) if not p.name.endswith(("-wal", "-shm"))]) == 1
 
 
 def test_a_second_corruption_does_not_overwrite_the_first(make_itexd):
@@ -137,14 +137,12 @@ def test_another_programs_database_is_not_written_to(make_itexd):
         db.execute("CREATE TABLE photographs(id)")
         db.commit()
     before = service.database.read_bytes()
-    service.write_config()
-    service.spawn()
-    ready = service.notify.wait("READY=1", service.process)
-    if ready is None:
-        assert service.process.wait() == 78
-        assert service.database.read_bytes() == before
-    else:
-        assert before in [p.read_bytes() for p in aside(service)]
+    service.start()
+    status = assert_served_unrecorded(service)
+    assert any("another program" in problem for problem in status.problems)
+    service.stop()
+    assert service.database.read_bytes() == before
+    assert aside(service) == []
 
 
 # ---- From the future ---------------------------------------------------------------------------------
@@ -159,7 +157,8 @@ def test_a_newer_database_is_refused_untouched(itexd):
     assert itexd.start_expecting_failure() == 78
     assert itexd.database.read_bytes() == before
     assert aside(itexd) == []
-    assert "9999" in itexd.log
+    assert "newer" in itexd.log
+    assert str(itexd.database) in itexd.log
 
 
 # ---- Not writable ------------------------------------------------------------------------------------
@@ -226,7 +225,7 @@ def small_disk(as_root, make_itexd):
     """A service whose database is on a file system of its own that a test can fill."""
     service = make_itexd()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=3m", "itexd-test", str(service.database.parent)],
+        ["mount", "-t", "tmpfs", "-o", "size=16m", "itexd-test", str(service.database.parent)],
         capture_output=True,
     )
     if mounted.returncode != 0:
@@ -269,7 +268,7 @@ def test_every_recorded_decision_survives_a_disk_that_fills_up(small_disk):
     service = small_disk.start()
     recorded = []
     with service.client() as client:
-        for number in range(3000):
+        for number in range(20000):
             decision = client.resolve(
                 {"TF_XLA_FLAGS": f"--tf_xla_auto_jit=1 --tf_xla_unknown={'x' * 3000}{number}"}, {"keras": "0"}
             )
@@ -277,9 +276,9 @@ def test_every_recorded_decision_survives_a_disk_that_fills_up(small_disk):
                 break
             recorded.append(decision.id)
         else:
-            raise AssertionError("3 MB never filled up")
+            raise AssertionError("16 MB never filled up")
     service.kill()
-    subprocess.run(["mount", "-o", "remount,size=32m", str(service.database.parent)], check=True)
+    subprocess.run(["mount", "-o", "remount,size=64m", str(service.database.parent)], check=True)
     service.start()
     assert service.integrity() == "ok"
     with service.client() as client:
