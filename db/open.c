@@ -60,6 +60,8 @@ static int open_connection(const char *path, sqlite3 **out)
     *out = db;
     if (rc != SQLITE_OK)
         return rc;
+    if (sqlite3_db_readonly(db, "main") == 1) /* SQLite opens for reading what it may not write */
+        return SQLITE_READONLY;
     sqlite3_extended_result_codes(db, 1);
     sqlite3_busy_timeout(db, BUSY_TIMEOUT_MS);
     sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
