@@ -68,6 +68,7 @@ static struct store_config store_config_of(const struct options *options)
         .retention_seconds = options->retention_days * 86400,
         .retention_decisions = options->retention_decisions,
         .queue_limit = options->write_queue,
+        .checkpoint_pages = options->checkpoint_pages,
     };
 }
 

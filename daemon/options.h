@@ -31,7 +31,7 @@ struct options {
     uint64_t connections, connections_per_uid, requests_in_flight_per_uid;
     uint64_t outbound_bytes_per_peer, outbound_bytes_per_uid;
     uint64_t hello_timeout, stall_timeout, stop_timeout, retry_window; /* milliseconds */
-    uint64_t write_queue, retention_days, retention_decisions;
+    uint64_t write_queue, checkpoint_pages, retention_days, retention_decisions;
 
     struct yaml_memory memory; /* of the texts */
 };
