@@ -1,0 +1,151 @@
+/*
+ * Faults: the n-th write, sync, open or truncate fails, for every n that a short run reaches. Whatever happens, each
+ * decision that was acknowledged is there afterwards, the database is sound, and recording comes back by itself.
+ */
+#include "tests/unit/store/fault-vfs.h"
+#include "tests/unit/store/store_fixture.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { DECISIONS = 12, FARTHEST = 400 };
+
+struct told {
+    uint64_t ids[DECISIONS];
+    char facts[DECISIONS][24];
+    size_t n;
+};
+
+static void put_rule_set_if_missing(struct fixture *fixture)
+{
+    const struct store_rule_set set = {.name = "test",
+                                       .digest = "digest-1",
+                                       .origin = "shipped",
+                                       .created_ms = 5,
+                                       .n_rules = 3,
+                                       .files = {"files", 5}};
+    uint64_t id;
+
+    if (store_put_rule_set_now(fixture->store, &set, true, &id) == 0)
+        fixture->rule_set = id;
+}
+
+static void record_some(struct fixture *fixture, struct told *told)
+{
+    for (unsigned i = 0; i < DECISIONS; i++) {
+        char facts[24];
+        const struct sample sample = {.job = facts, .facts = facts, .rule = "r"};
+        uint64_t id;
+
+        if (fixture->rule_set == 0)
+            put_rule_set_if_missing(fixture);
+        snprintf(facts, sizeof facts, "facts %u", i);
+        id = record(fixture, &sample);
+        if (id == 0)
+            continue;
+        told->ids[told->n] = id;
+        strcpy(told->facts[told->n++], facts);
+    }
+}
+
+static void assert_all_there(struct fixture *fixture, const struct told *told)
+{
+    for (size_t i = 0; i < told->n; i++) {
+        struct page page;
+
+        read_back(fixture->store, told->ids[i], &page);
+        assert_int_equal(page.n, 1);
+        assert_string_equal(page.facts, told->facts[i]);
+    }
+}
+
+/* True where the run was too short to reach the n-th call. */
+static bool run_with_fault(enum fault_kind kind, unsigned n, int code, bool lasting)
+{
+    void *state = NULL;
+    struct fixture *fixture;
+    struct told told = {.n = 0};
+    char name[128], error[256];
+    bool fired;
+
+    assert_int_equal(fixture_setup_closed(&state), 0);
+    fixture = state;
+    fixture->config.checkpoint_pages = 8; /* checkpoints within the run */
+    fault_vfs_arm(kind, n, code, lasting);
+    assert_int_equal(store_open(&fixture->config, &fixture->store, error, sizeof error), 0);
+    record_some(fixture, &told);
+    fired = fault_vfs_fired();
+    fault_vfs_disarm();
+    wait_recording(fixture->store, true);
+    put_rule_set_if_missing(fixture);
+    assert_true(record(fixture, &(struct sample){.job = "after"}) > 0);
+    assert_all_there(fixture, &told);
+    fixture_close(fixture);
+    assert_int_equal(fixture_open(fixture), 0);
+    assert_all_there(fixture, &told);
+    fixture_close(fixture);
+    assert_sound(fixture->path);
+    assert_false(find_file(fixture->directory, "itexd.db.corrupt", name, sizeof name));
+    assert_int_equal(fixture_teardown(&state), 0);
+    return !fired;
+}
+
+static void run_all(enum fault_kind kind, int code, bool lasting, unsigned stride)
+{
+    unsigned n = 1;
+
+    while (n < FARTHEST && !run_with_fault(kind, n, code, lasting))
+        n += n < 4 ? 1 : stride;
+    print_message("%u places\n", n);
+}
+
+static void test_failing_write(void **state)
+{
+    (void)state;
+    run_all(FAULT_WRITE, SQLITE_IOERR_WRITE, false, 13);
+}
+
+static void test_disk_full_from_here_on(void **state)
+{
+    (void)state;
+    run_all(FAULT_WRITE, SQLITE_FULL, true, 29);
+}
+
+static void test_failing_sync(void **state)
+{
+    (void)state;
+    run_all(FAULT_SYNC, SQLITE_IOERR_FSYNC, false, 2);
+}
+
+static void test_failing_open(void **state)
+{
+    (void)state;
+    run_all(FAULT_OPEN, SQLITE_CANTOPEN, false, 1);
+}
+
+static void test_failing_truncate(void **state)
+{
+    (void)state;
+    run_all(FAULT_TRUNCATE, SQLITE_IOERR_TRUNCATE, false, 1);
+}
+
+static void test_failing_read(void **state)
+{
+    (void)state;
+    run_all(FAULT_READ, SQLITE_IOERR_READ, false, 11);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_failing_write), cmocka_unit_test(test_disk_full_from_here_on),
+        cmocka_unit_test(test_failing_sync),  cmocka_unit_test(test_failing_open),
+        cmocka_unit_test(test_failing_read),  cmocka_unit_test(test_failing_truncate),
+    };
+
+    fault_vfs_register();
+    return cmocka_run_group_tests_name("store-faults", tests, NULL, NULL);
+}
