@@ -36,6 +36,7 @@ struct fake_service *fake_start(int type, fake_script script)
     require(s);
     s->script = script;
     s->received_fd = -1;
+    require(pthread_mutex_init(&s->lock, NULL) == 0);
     strcpy(s->directory, "/tmp/itexd-client-test-XXXXXX");
     require(mkdtemp(s->directory));
     snprintf(s->path, sizeof s->path, "%s/s", s->directory);
@@ -97,6 +98,23 @@ int fake_accept(struct fake_service *s)
     return fd;
 }
 
+static void take_note(struct fake_service *s, const Itexd__V1__Request *request, int received_fd)
+{
+    pthread_mutex_lock(&s->lock);
+    s->requests++;
+    if (request->body_case == ITEXD__V1__REQUEST__BODY_RESOLVE && s->resolves < 8 &&
+        request->resolve->request_id.len == 16)
+        memcpy(s->ids[s->resolves++], request->resolve->request_id.data, 16);
+    if (request->body_case == ITEXD__V1__REQUEST__BODY_ACCEPT)
+        s->accepted = request->accept->decision;
+    if (received_fd >= 0) {
+        if (s->received_fd >= 0)
+            close(s->received_fd);
+        s->received_fd = received_fd;
+    }
+    pthread_mutex_unlock(&s->lock);
+}
+
 Itexd__V1__Request *fake_receive(struct fake_service *s, int fd)
 {
     static _Thread_local uint8_t buffer[ITEXD_MAX_PACKET];
@@ -107,17 +125,9 @@ Itexd__V1__Request *fake_receive(struct fake_service *s, int fd)
     ssize_t size = frame_receive(fd, buffer, &received);
     if (size <= 0)
         return NULL;
-    if (received >= 0) {
-        if (s->received_fd >= 0)
-            close(s->received_fd);
-        s->received_fd = received;
-    }
     Itexd__V1__Request *request = itexd__v1__request__unpack(NULL, (size_t)size, buffer);
     require(request);
-    s->requests++;
-    if (request->body_case == ITEXD__V1__REQUEST__BODY_RESOLVE && s->resolves < 8 &&
-        request->resolve->request_id.len == 16)
-        memcpy(s->ids[s->resolves++], request->resolve->request_id.data, 16);
+    take_note(s, request, received);
     return request;
 }
 
@@ -263,12 +273,9 @@ static void answer(struct fake_service *s, int fd, const Itexd__V1__Request *req
         fake_reply_decision(fd, request->id, "fixed", &variable);
         break;
     case ITEXD__V1__REQUEST__BODY_ACCEPT:
-        s->accepted = request->accept->decision;
-        s->accepts++;
         fake_reply_done(fd, request->id);
         break;
     case ITEXD__V1__REQUEST__BODY_REPORT:
-        snprintf(s->mode_reported, sizeof s->mode_reported, "%s", request->report->mode);
         fake_reply_report(fd, request->id, strcmp(request->report->mode, "npd") == 0);
         break;
     default:

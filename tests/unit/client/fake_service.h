@@ -23,14 +23,14 @@ struct fake_service {
     pthread_t thread;
     bool running;
     fake_script script;
-    /* What the script leaves for the test, which looks after fake_stop. */
+    /* What the script leaves for the test, which looks after fake_stop; under the lock, for a script may have threads.
+     */
+    pthread_mutex_t lock;
     unsigned connections;
     unsigned requests;
     uint8_t ids[8][16]; /* request ids of the resolve requests, in order */
     unsigned resolves;
     uint64_t accepted;
-    unsigned accepts;
-    char mode_reported[32];
     int received_fd;
 };
 
