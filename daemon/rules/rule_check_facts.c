@@ -11,7 +11,7 @@ static void report_unknown_fact(const struct rule_check *check, const struct yam
 
     for (int fact = 0; fact < FACT_COUNT; fact++)
         names[fact] = fact_table[fact].name;
-    nearest = yaml_nearest(name->text, names, FACT_COUNT);
+    nearest = yaml_messages_full(check->messages) ? NULL : yaml_nearest(name->text, names, FACT_COUNT);
     if (nearest)
         yaml_error(check->messages, name->place, "there is no fact \"%.*s\"; did you mean \"%s\"?",
                    yaml_shown(name->text), name->text, nearest);

@@ -78,7 +78,7 @@ static void message(struct yaml_messages *messages, struct yaml_place place, boo
 {
     if (!warning)
         messages->n_errors++;
-    if (messages->n_items >= YAML_MAX_MESSAGES)
+    if (yaml_messages_full(messages))
         return;
     if (messages->n_items == YAML_MAX_MESSAGES - 1)
         add(messages, warning, strdup("more mistakes are not listed; correct these first"));

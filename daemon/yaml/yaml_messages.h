@@ -44,6 +44,12 @@ void yaml_error(struct yaml_messages *messages, struct yaml_place place, const c
 void yaml_warning(struct yaml_messages *messages, struct yaml_place place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Whether a further message is only counted, so that no hint needs to be looked for. */
+static inline bool yaml_messages_full(const struct yaml_messages *messages)
+{
+    return messages->n_items >= YAML_MAX_MESSAGES;
+}
+
 /* How many bytes of a text to show in a message, as the precision of %.*s: all of a short one, else a beginning that
  * ends with a whole character. */
 int yaml_shown(const char *text);

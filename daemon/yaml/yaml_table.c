@@ -309,7 +309,7 @@ static void report_unknown_key(struct reader *reader, const struct yaml_table *t
 
     for (size_t i = 0; i < n; i++)
         names[i] = table->fields[i].key;
-    nearest = yaml_nearest(scalar(key), names, n);
+    nearest = yaml_messages_full(reader->messages) ? NULL : yaml_nearest(scalar(key), names, n);
     join(list, sizeof(list), names, n);
     if (nearest)
         yaml_error(reader->messages, place_of(reader, key), "unknown key \"%.*s\" in %s; did you mean \"%s\"?",

@@ -6,6 +6,6 @@ set -eu
 if "$1" "$2" | diff -u "$3" - >&2; then
     echo "ok 1 - docs/rules.md is the reference of db/rules"
 else
-    echo "not ok 1 - docs/rules.md differs from db/rules; write it anew: write-reference db/rules > docs/rules.md"
+    echo "not ok 1 - docs/rules.md differs from db/rules; write it anew: itexctl rules reference db/rules > docs/rules.md"
 fi
 echo "1..1"

@@ -262,6 +262,77 @@ static void the_list_of_messages_is_bounded(void **state)
     yaml_messages_clear(&messages);
 }
 
+/* `head`, then n times `item` with its number, then `tail`. */
+static struct reading read_many(const char *head, const char *item, size_t n, const char *tail)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *stream = open_memstream(&text, &size);
+    struct reading reading;
+
+    assert_non_null(stream);
+    fputs(head, stream);
+    for (size_t i = 0; i < n; i++)
+        fprintf(stream, "%s%zu", item, i);
+    fputs(tail, stream);
+    assert_int_equal(fclose(stream), 0);
+    reading = read_bytes(text, size);
+    free(text);
+    return reading;
+}
+
+static void numbers_of_keys_and_items_are_limited(void **state)
+{
+    struct reading keys = read_many("id: x\nset: {a: b", ", k", 300, ": v}\n");
+    struct reading items = read_many("id: x\nwords: [a", ",", 100001, "]\n");
+    struct reading enough = read_many("id: x\nset: {a: b", ", k", 255, ": v}\n");
+
+    (void)state;
+    assert_string_equal(keys.messages.items[0].text, "f.yaml:2:6: \"set\" has more than 256 keys");
+    assert_string_equal(items.messages.items[0].text, "f.yaml:2:8: \"words\" has more than 100000 items");
+    assert_int_equal(enough.outer.set.n_items, 256);
+    done(&keys);
+    done(&items);
+    done(&enough);
+}
+
+static void scalars_are_read_exactly(void **state)
+{
+    static const char *const names[] = {"severity", "solution", "source"};
+    const char *why;
+    uint64_t value;
+
+    (void)state;
+    assert_int_equal(yaml_parse_duration("0", &value, &why), 0);
+    assert_int_equal(value, 0);
+    assert_int_equal(yaml_parse_duration("2 d", &value, &why), 0);
+    assert_int_equal(value, 172800000);
+    assert_int_equal(yaml_parse_duration("2 days", &value, &why), -EINVAL);
+    assert_int_equal(yaml_parse_size("18446744073709551615", &value, &why), 0);
+    assert_true(value == UINT64_MAX);
+    assert_int_equal(yaml_parse_size("18446744073709551616", &value, &why), -EINVAL);
+    assert_int_equal(yaml_parse_size("", &value, &why), -EINVAL);
+    assert_int_equal(yaml_parse_size("MiB", &value, &why), -EINVAL);
+    assert_int_equal(yaml_parse_unsigned("12 ", &value, &why), -EINVAL);
+    assert_string_equal(yaml_nearest("severty", names, 3), "severity");
+    assert_null(yaml_nearest("zebra", names, 3));
+    assert_null(yaml_nearest("a-name-that-is-much-longer-than-any-name-that-a-person-would-type-here", names, 3));
+}
+
+/* Bytes shown of a long value end with a whole character. */
+static void long_values_are_cut_between_characters(void **state)
+{
+    char text[100];
+
+    (void)state;
+    memset(text, 'x', sizeof(text));
+    text[sizeof(text) - 1] = '\0';
+    assert_int_equal(yaml_shown(text), 60);
+    memcpy(text + 59, "\xc3\xa9", 2);
+    assert_int_equal(yaml_shown(text), 59);
+    assert_int_equal(yaml_shown("abc"), 3);
+}
+
 static void larger_than_the_limit_is_refused(void **state)
 {
     size_t size = YAML_MAX_BYTES + 1;
@@ -304,6 +375,9 @@ int main(void)
         cmocka_unit_test(reports_all_mistakes_in_one_run),
         cmocka_unit_test(messages_are_one_printable_line),
         cmocka_unit_test(the_list_of_messages_is_bounded),
+        cmocka_unit_test(numbers_of_keys_and_items_are_limited),
+        cmocka_unit_test(scalars_are_read_exactly),
+        cmocka_unit_test(long_values_are_cut_between_characters),
         cmocka_unit_test(larger_than_the_limit_is_refused),
         cmocka_unit_test(memory_serves_large_and_small),
     };
