@@ -434,7 +434,7 @@ def test_json_has_exactly_the_keys_of_the_contract(itexd, client):
     for fact in shown["facts"].values():
         assert set(fact) == {"value", "from"}
     assert shown["facts"]["keras"] == {"value": "0", "from": "declared"}
-    assert shown["facts"]["jit"] == {"value": "unknown", "from": "unknown"}
+    assert shown["facts"]["jit"] == {"value": None, "from": "unknown"}
     assert shown["env"] == {"set": {"ITEX_DISABLE_XLA": "1"}, "unset": []}
     assert (shown["lease"], shown["observed"], shown["alternatives"], shown["devices"]) == (
         None,

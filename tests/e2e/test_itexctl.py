@@ -12,7 +12,7 @@ import sys
 import threading
 
 import pytest
-from harness import ITEXCTL, TIMEOUT, ctl, pb
+from harness import ITEXCTL, RULES, TIMEOUT, ctl, pb
 
 COMMANDS = ["status", "resolve", "env", "run", "explain", "query", "rules", "backup"]
 PRINT_ENV = [sys.executable, "-S", "-c", "import json, os; print(json.dumps(dict(os.environ)))"]
@@ -270,7 +270,7 @@ def test_query_fail_empty(service):
 
 def test_query_since_an_age(service):
     service.ctl("resolve", "--keras", "0", "--job", "fresh")
-    assert service.ctl("query", "--job", "fresh", "--since", "1h", "--fail-empty").returncode == 0
+    assert service.ctl("query", "--job", "fresh", "--since", "1 hour ago", "--fail-empty").returncode == 0
 
 
 def test_the_jobs_id_comes_from_the_scheduler(service):
@@ -602,7 +602,8 @@ def test_no_secrets_leave_the_job(service):
 
 def test_resolve_offline(nowhere):
     result = ctl(
-        "resolve", "--offline", "--keras", "0", "--itex", "newest", "--json", socket_path=nowhere,
+        "resolve", "--offline", "--rules", RULES, "--keras", "0", "--itex", "newest", "--json",
+        socket_path=nowhere,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
     shown = json.loads(result.stdout)

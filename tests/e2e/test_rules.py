@@ -291,8 +291,7 @@ def house(tmp_path):
 def test_itexctl_loads_activates_lists_and_rolls_back(itexd, house):
     result = itexd.ctl("rules", "load", house, "--activate")
     assert result.returncode == 0, result.stderr
-    listing = json.loads(itexd.ctl("rules", "list", "--json").stdout)
-    sets = listing if isinstance(listing, list) else listing.get("sets", listing)
+    sets = [json.loads(line) for line in itexd.ctl("rules", "list", "--json").stdout.splitlines()]
     assert [s["origin"] for s in sets if s["active"]] == ["loaded"]
     assert itexd.ctl("rules", "rollback").returncode == 0
     with itexd.client() as client:
@@ -318,7 +317,7 @@ def test_itexctl_load_of_a_bad_file(itexd, house):
 
 def test_itexctl_show_prints_what_can_be_loaded_again(itexd, house, tmp_path):
     itexd.ctl("rules", "load", house, "--activate")
-    shown = itexd.ctl("rules", "show").stdout
+    shown = itexd.ctl("rules", "show", "--files").stdout
     assert yaml.safe_load(shown)["rules"][0]["id"] == "house-verbose"
 
 

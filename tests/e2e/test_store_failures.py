@@ -72,6 +72,7 @@ def test_garbage_is_moved_aside_and_kept(make_itexd, content):
     assert status.moved_aside.endswith(moved[0].name)
     assert status.state == "degraded", "until an administrator activates a set"
     assert any(moved[0].name in problem for problem in status.problems)
+    service.stop()
     assert moved[0].name in service.log
 
 
