@@ -26,7 +26,7 @@ const struct option_def ask_job_options[7] = {
     {"custom-ops", OPTION_FLAG, offsetof(struct ask, custom_ops), NULL, "the script uses ITEX's own operators"},
     {"itex", OPTION_TEXT, offsetof(struct ask, itex), "VERSION",
      "version of intel-extension-for-tensorflow, or newest"},
-    {"fact", OPTION_LIST, offsetof(struct ask, facts), "NAME=VALUE", "declare any other fact; see itexd-facts(5)"},
+    {"fact", OPTION_LIST, offsetof(struct ask, facts), "NAME=VALUE", "declare any other fact; itexctl(1) lists them"},
     {"env", OPTION_LIST, offsetof(struct ask, env), "NAME=VALUE",
      "a variable as the job will have it, instead of the caller's own"},
     {"job", OPTION_TEXT, offsetof(struct ask, job), "ID", "job id; default: the scheduler's"},
@@ -100,8 +100,8 @@ static int check_fact(const char *name, const char *value, struct failure *failu
     int id = fact_by_name(name);
     if (id < 0) {
         const char *near = nearest_name(name, fact_name_at, NULL);
-        return failure_set(failure, EXIT_USAGE, "no fact is called %s%s%s%s; itexd-facts(5) lists them", name,
-                           near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
+        return failure_set(failure, EXIT_USAGE, "no fact is called %s%s%s%s itexctl(1) lists them", name,
+                           near ? "; did you mean " : "", near ? near : "", near ? "?" : ";");
     }
     const struct fact_info *fact = &fact_table[id];
     if (fact->origin == FACT_DERIVED)

@@ -77,12 +77,11 @@ static int backup_run(struct context *context, const struct operands *operands)
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     struct stat file;
     if (operands->n_items != 1)
-        return fail(context, EXIT_USAGE, "it takes one FILE, which must not exist yet");
+        return fail(EXIT_USAGE, "it takes one FILE, which must not exist yet");
     const char *path = operands->items[0];
     CLEANUP(closep) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return fail(context,
-                    errno == EEXIST   ? EXIT_USAGE
+        return fail(errno == EEXIST   ? EXIT_USAGE
                     : errno == EACCES ? EXIT_NOT_PERMITTED
                                       : EXIT_INTERNAL,
                     "cannot create %s: %s", path, strerror(errno));
@@ -94,7 +93,7 @@ static int backup_run(struct context *context, const struct operands *operands)
         unlink(path);
     unfinished = NULL;
     if (r < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     printf("%s: %lld bytes\n", path, (long long)file.st_size);
     return EXIT_DONE;
 }

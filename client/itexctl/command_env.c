@@ -12,22 +12,21 @@
 
 #include <string.h>
 
-static int refuse(const struct context *context, int shell, int status)
+static int refuse(int shell, int status)
 {
-    (void)context;
     if (shell >= 0)
         shell_status(stdout, (enum shell)shell, status);
     return status;
 }
 
-static int print_plan(const struct context *context, struct decided *decided, const struct ask *ask, int shell)
+static int print_plan(struct decided *decided, const struct ask *ask, int shell)
 {
     CLEANUP(apply_plan_free) struct apply_plan plan = APPLY_PLAN_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (plan_build(decided, ask, &plan, &failure) < 0)
-        return refuse(context, shell, failure_report(context, &failure));
+        return refuse(shell, failure_report(&failure));
     if (shell < 0 && json_print(stdout, json_decision(decided->decision)) < 0)
-        return fail(context, EXIT_INTERNAL, "out of memory");
+        return fail(EXIT_INTERNAL, "out of memory");
     for (size_t i = 0; shell >= 0 && i < plan.n_changes; i++)
         shell_change(stdout, (enum shell)shell, plan.changes[i].name, plan.changes[i].value);
     if (fflush(stdout) != 0)
@@ -36,11 +35,10 @@ static int print_plan(const struct context *context, struct decided *decided, co
     return EXIT_DONE;
 }
 
-static int print_unmanaged(const struct context *context, const struct ask *ask, int shell,
-                           const struct failure *failure)
+static int print_unmanaged(const struct ask *ask, int shell, const struct failure *failure)
 {
     CLEANUP(apply_plan_free) struct apply_plan plan = APPLY_PLAN_INIT;
-    note(context, "%s; going on with the environment as it is", failure->text);
+    note("going on without a decision, the environment stays as it is: %s", failure->text);
     if (shell < 0 || plan_unmanaged(ask, &plan) < 0)
         return shell < 0 ? EXIT_DONE : EXIT_INTERNAL;
     for (size_t i = 0; i < plan.n_changes; i++)
@@ -48,13 +46,21 @@ static int print_unmanaged(const struct context *context, const struct ask *ask,
     return EXIT_DONE;
 }
 
-static int reject(const struct context *context, const struct decided *decided, int shell)
+static int reject(const struct decided *decided, int shell)
 {
     CLEANUP(freep) char *text = decided_rejection(decided);
-    note(context, "%s", text ? text : "rejected");
+    note("%s", text ? text : "rejected");
     if (shell < 0 && json_print(stdout, json_decision(decided->decision)) < 0)
-        return fail(context, EXIT_INTERNAL, "out of memory");
-    return refuse(context, shell, decided_status(decided));
+        return fail(EXIT_INTERNAL, "out of memory");
+    return refuse(shell, decided_status(decided));
+}
+
+/* With the format it was to be, if that was understood already; what sh fails at makes the others fail too. */
+static void env_refused(const struct context *context, int status)
+{
+    int shell = context->format ? shell_by_name(context->format) : SHELL_SH;
+    if (!context->json)
+        refuse(shell < 0 ? SHELL_SH : shell, status);
 }
 
 static int env_run(struct context *context, const struct operands *operands)
@@ -64,15 +70,15 @@ static int env_run(struct context *context, const struct operands *operands)
     CLEANUP(decided_clear) struct decided decided = DECIDED_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (operands->n_items > 0)
-        return refuse(context, shell, fail(context, EXIT_USAGE, "unexpected argument \"%s\"", operands->items[0]));
+        return refuse(shell, fail(EXIT_USAGE, "unexpected argument \"%s\"", operands->items[0]));
     if (decide(context, ask, false, &decided, &failure) < 0) {
         if (failure.unavailable && !ask->require)
-            return print_unmanaged(context, ask, shell, &failure);
-        return refuse(context, shell, failure_report(context, &failure));
+            return print_unmanaged(ask, shell, &failure);
+        return refuse(shell, failure_report(&failure));
     }
     if (decided_status(&decided) != EXIT_DONE)
-        return reject(context, &decided, shell);
-    return print_plan(context, &decided, ask, shell);
+        return reject(&decided, shell);
+    return print_plan(&decided, ask, shell);
 }
 
 static const char *const formats[] = {"sh", "fish", "csh", "json", NULL};
@@ -90,4 +96,5 @@ const struct command command_env = {
     .n_groups = LENGTH(groups),
     .values_size = sizeof(struct ask),
     .run = env_run,
+    .refused = env_refused,
 };

@@ -18,7 +18,7 @@ static int explain_run(struct context *context, const struct operands *operands)
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     int64_t id;
     if (operands->n_items != 1 || !number_parse(operands->items[0], 1, INT64_MAX, &id))
-        return fail(context, EXIT_USAGE, "it takes the number of one decision; itexctl query lists them");
+        return fail(EXIT_USAGE, "it takes the number of one decision; itexctl query lists them");
     body.has_decision = 1;
     body.decision = (uint64_t)id;
     request.body_case = ITEXD__V1__REQUEST__BODY_EXPLAIN;
@@ -26,11 +26,11 @@ static int explain_run(struct context *context, const struct operands *operands)
     if (service_open(context, &connection, &failure) < 0 ||
         service_call(connection, &request, -1, values->timeout > 0 ? values->timeout : DEFAULT_TIMEOUT_MS,
                      ITEXD__V1__REPLY__BODY_DECISION, &reply, &failure) < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     if (context->json)
         return json_print(stdout, json_decision(reply->decision)) < 0 ? EXIT_INTERNAL : EXIT_DONE;
     if (!reply->decision->outcome)
-        return fail(context, EXIT_UNAVAILABLE, "itexd answered with a decision that says nothing");
+        return fail(EXIT_UNAVAILABLE, "itexd answered with a decision that says nothing");
     struct printer printer = printer_open(context, stdout);
     print_story(&printer, reply->decision);
     return EXIT_DONE;

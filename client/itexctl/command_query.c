@@ -218,12 +218,12 @@ static int query_run(struct context *context, const struct operands *operands)
     uint64_t rows = 0, limit = values->limit < 0 ? DEFAULT_LIMIT : (uint64_t)values->limit;
     bool more = false;
     if (operands->n_items > 0)
-        return fail(context, EXIT_USAGE, "unexpected argument \"%s\"", operands->items[0]);
+        return fail(EXIT_USAGE, "unexpected argument \"%s\"", operands->items[0]);
     if (build_query(values, &query, &failure) < 0 || service_open(context, &connection, &failure) < 0 ||
         print_pages(context, connection, &query, limit, &rows, &more, &failure) < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     if (more && values->limit < 0)
-        note(context, "there are more than these %" PRIu64 "; --limit 0 shows all", rows);
+        note("there are more than these %" PRIu64 "; --limit 0 shows all", rows);
     return rows == 0 && values->fail_empty ? EXIT_NEGATIVE : EXIT_DONE;
 }
 

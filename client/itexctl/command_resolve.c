@@ -9,13 +9,12 @@ static int resolve_run(struct context *context, const struct operands *operands)
     CLEANUP(decided_clear) struct decided decided = DECIDED_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (operands->n_items > 0)
-        return fail(context, EXIT_USAGE, "unexpected argument \"%s\"; to run a program use itexctl run",
-                    operands->items[0]);
+        return fail(EXIT_USAGE, "unexpected argument \"%s\"; to run a program use itexctl run", operands->items[0]);
     if (decide(context, ask, false, &decided, &failure) < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     if (context->json) {
         if (json_print(stdout, json_decision(decided.decision)) < 0)
-            return fail(context, EXIT_INTERNAL, "out of memory");
+            return fail(EXIT_INTERNAL, "out of memory");
     } else {
         struct printer printer = printer_open(context, stdout);
         print_decision(&printer, decided.decision);
@@ -26,7 +25,7 @@ static int resolve_run(struct context *context, const struct operands *operands)
     int status = decided_status(&decided);
     if (status != EXIT_DONE) {
         CLEANUP(freep) char *text = decided_rejection(&decided);
-        note(context, "%s", text ? text : "rejected");
+        note("%s", text ? text : "rejected");
     }
     return status;
 }

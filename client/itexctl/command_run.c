@@ -51,7 +51,7 @@ static void print_summary_changes(FILE *out, const Itexd__V1__Outcome *outcome)
 }
 
 /* One line, only where there is something to know. */
-static void summarise(const struct context *context, const struct decided *decided)
+static void summarise(const struct decided *decided)
 {
     const Itexd__V1__Outcome *outcome = decided->decision->outcome;
     char *text = NULL;
@@ -68,58 +68,56 @@ static void summarise(const struct context *context, const struct decided *decid
     fclose(out);
     for (char *byte = text; *byte; byte++)
         *byte = *byte == '\n' ? ' ' : *byte;
-    note(context, "%s", text);
+    note("%s", text);
     free(text);
 }
 
-static int reject(const struct context *context, const struct decided *decided)
+static int reject(const struct decided *decided)
 {
     CLEANUP(freep) char *text = decided_rejection(decided);
     uint64_t id = decided->decision->has_id ? decided->decision->id : 0;
     if (id)
-        note(context, "%s; the command was not started; see itexctl explain %llu", text ? text : "rejected",
+        note("%s; the command was not started; see itexctl explain %llu", text ? text : "rejected",
              (unsigned long long)id);
     else
-        note(context, "%s; the command was not started", text ? text : "rejected");
+        note("%s; the command was not started", text ? text : "rejected");
     return decided_status(decided);
 }
 
 /* ---- Running ---------------------------------------------------------------------------------------- */
 
-static int execute(const struct context *context, char **command)
+static int execute(char **command)
 {
     fflush(NULL);
     execvp(command[0], command);
     int error = errno;
-    return fail(context, error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "%s: %s", command[0],
+    return fail(error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "%s: %s", command[0],
                 error == ENOENT ? "command not found" : strerror(error));
 }
 
-static int run_unmanaged(const struct context *context, const struct ask *ask, char **command,
-                         const struct failure *failure)
+static int run_unmanaged(const struct ask *ask, char **command, const struct failure *failure)
 {
     CLEANUP(apply_plan_free) struct apply_plan plan = APPLY_PLAN_INIT;
-    note(context, "%s; running the command with its environment as it is", failure->text);
+    note("running the command without a decision, its environment stays as it is: %s", failure->text);
     if (plan_unmanaged(ask, &plan) < 0 || apply_plan_setenv(&plan) < 0)
-        return fail(context, EXIT_INTERNAL, "out of memory");
-    return execute(context, command);
+        return fail(EXIT_INTERNAL, "out of memory");
+    return execute(command);
 }
 
-static int run_decided(const struct context *context, const struct run_values *values, struct decided *decided,
-                       char **command)
+static int run_decided(const struct run_values *values, struct decided *decided, char **command)
 {
     CLEANUP(apply_plan_free) struct apply_plan plan = APPLY_PLAN_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (plan_build(decided, &values->ask, &plan, &failure) < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     int r = apply_plan_setenv(&plan);
     if (r < 0)
-        return fail(context, EXIT_INTERNAL, "cannot change the environment: %s", strerror(-r));
+        return fail(EXIT_INTERNAL, "cannot change the environment: %s", strerror(-r));
     if (!values->quiet)
-        summarise(context, decided);
+        summarise(decided);
     if (!decided->request->launcher) /* the ranks ask and accept for themselves */
         decided_accept(decided);
-    return execute(context, command);
+    return execute(command);
 }
 
 static int show(const struct context *context, const struct run_values *values, const struct decided *decided,
@@ -137,7 +135,7 @@ static int show(const struct context *context, const struct run_values *values, 
         return status;
     }
     if (plan_build(decided, &values->ask, &plan, &failure) < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     print_heading(&printer, TONE_PLAIN, "The command would run with:");
     for (size_t i = 0; i < plan.n_changes; i++)
         print_paragraphf(&printer, 2, "%s%s%s%s", plan.changes[i].value ? "" : "unset ", plan.changes[i].name,
@@ -153,24 +151,23 @@ static int run_run(struct context *context, const struct operands *operands)
     CLEANUP(decided_clear) struct decided decided = DECIDED_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (operands->n_items == 0)
-        return fail(context, EXIT_USAGE, "which command? For example: itexctl run --keras 3 -- python train.py");
+        return fail(EXIT_USAGE, "which command? For example: itexctl run --keras 3 -- python train.py");
     char **command = operands->items;
     const char *launcher = launcher_of(command);
     if (launcher && !values->quiet)
-        note(context,
-             "%s is a launcher: only mode variables are set; to decide for each rank: %s ... itexctl run -- "
+        note("%s is a launcher: only mode variables are set; to decide for each rank: %s ... itexctl run -- "
              "PROGRAM",
              launcher, launcher);
     if (decide(context, &values->ask, launcher != NULL, &decided, &failure) < 0) {
         if (failure.unavailable && !values->ask.require && !values->dry_run)
-            return run_unmanaged(context, &values->ask, command, &failure);
-        return failure_report(context, &failure);
+            return run_unmanaged(&values->ask, command, &failure);
+        return failure_report(&failure);
     }
     if (values->dry_run)
         return show(context, values, &decided, command);
     if (decided_status(&decided) != EXIT_DONE)
-        return reject(context, &decided);
-    return run_decided(context, values, &decided, command);
+        return reject(&decided);
+    return run_decided(values, &decided, command);
 }
 
 static const struct option_def options[] = {

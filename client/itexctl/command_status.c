@@ -68,13 +68,13 @@ static int status_run(struct context *context, const struct operands *operands)
     Itexd__V1__StatusRequest body = ITEXD__V1__STATUS_REQUEST__INIT;
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     if (operands->n_items > 0)
-        return fail(context, EXIT_USAGE, "unexpected argument \"%s\"", operands->items[0]);
+        return fail(EXIT_USAGE, "unexpected argument \"%s\"", operands->items[0]);
     request.body_case = ITEXD__V1__REQUEST__BODY_STATUS;
     request.status = &body;
     if (service_open(context, &connection, &failure) < 0 ||
         service_call(connection, &request, -1, values->timeout > 0 ? values->timeout : DEFAULT_TIMEOUT_MS,
                      ITEXD__V1__REPLY__BODY_STATUS, &reply, &failure) < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     if (context->json)
         return json_print(stdout, json_status(reply->status)) < 0 ? EXIT_INTERNAL : EXIT_DONE;
     struct printer printer = printer_open(context, stdout);

@@ -20,8 +20,9 @@ void decided_clear(struct decided *decided)
 
 static void on_event(const Itexd__V1__Event *event, void *data)
 {
+    (void)data;
     if (event->kind && strcmp(event->kind, "waiting") == 0)
-        note(data, "waiting for devices, position %u in the queue", event->position);
+        note("waiting for devices, position %u in the queue", event->position);
 }
 
 static int ask_service(const struct context *context, const struct ask *ask, struct decided *decided,
@@ -32,7 +33,7 @@ static int ask_service(const struct context *context, const struct ask *ask, str
     int64_t timeout = ask->timeout > 0 ? ask->timeout : DEFAULT_TIMEOUT_MS;
     if (service_open(context, &decided->connection, failure) < 0)
         return -1;
-    connection_on_event(decided->connection, on_event, (void *)context);
+    connection_on_event(decided->connection, on_event, NULL);
     request.body_case = ITEXD__V1__REQUEST__BODY_RESOLVE;
     request.resolve = decided->request;
     if (service_call(decided->connection, &request, -1, timeout + (ask->wait > 0 ? ask->wait : 0),

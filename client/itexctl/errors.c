@@ -86,36 +86,31 @@ static void print_plain(const char *text)
         fputc((unsigned char)*text < ' ' && *text != '\n' && *text != '\t' ? '?' : *text, stderr);
 }
 
-static void print_prefix(const struct context *context)
+int failure_report(const struct failure *failure)
 {
     fflush(stdout);
-    fprintf(stderr, "itexctl%s%s: ", context->command ? " " : "", context->command ? context->command->name : "");
-}
-
-int failure_report(const struct context *context, const struct failure *failure)
-{
-    print_prefix(context);
+    fputs("itexctl: ", stderr);
     print_plain(failure->text ? failure->text : "out of memory");
     fputc('\n', stderr);
     return failure->status;
 }
 
-int fail(const struct context *context, enum exit_status status, const char *format, ...)
+int fail(enum exit_status status, const char *format, ...)
 {
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     va_list arguments;
     va_start(arguments, format);
     set(&failure, status, format, arguments);
     va_end(arguments);
-    return failure_report(context, &failure);
+    return failure_report(&failure);
 }
 
-void note(const struct context *context, const char *format, ...)
+void note(const char *format, ...)
 {
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     va_list arguments;
     va_start(arguments, format);
     set(&failure, EXIT_DONE, format, arguments);
     va_end(arguments);
-    failure_report(context, &failure);
+    failure_report(&failure);
 }

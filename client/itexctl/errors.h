@@ -33,7 +33,6 @@ struct failure {
     }
 void failure_clear(struct failure *failure);
 
-struct context;
 struct connection;
 
 /* All return -1, for "return failure_set(...)". */
@@ -45,11 +44,10 @@ int failure_from_call(struct failure *failure, const struct connection *connecti
 int failure_from_service(struct failure *failure, const Itexd__V1__Error *error);
 
 /* Prints and returns the exit status. */
-int failure_report(const struct context *context, const struct failure *failure);
+int failure_report(const struct failure *failure);
 /* The same for a failure that needs no struct. */
-__attribute__((format(printf, 3, 4))) int fail(const struct context *context, enum exit_status status,
-                                               const char *format, ...);
+__attribute__((format(printf, 2, 3))) int fail(enum exit_status status, const char *format, ...);
 /* A line for a person that changes nothing. */
-__attribute__((format(printf, 2, 3))) void note(const struct context *context, const char *format, ...);
+__attribute__((format(printf, 1, 2))) void note(const char *format, ...);
 
 #endif

@@ -34,6 +34,8 @@ struct command {
     size_t values_size;
     bool runs_program; /* operands are a command line: options end at the first of them */
     int (*run)(struct context *context, const struct operands *operands);
+    /* Called where the options are wrong, so that run never is; may be NULL. */
+    void (*refused)(const struct context *context, int status);
     /* Prints candidates for operand number `position` (from 0), a line each; NULL: files. */
     void (*complete)(struct context *context, int position);
     const struct command *const *commands; /* ends with NULL; then run is not used */

@@ -8,6 +8,7 @@
 #include "proto/cleanup.h"
 #include "proto/framing.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <locale.h>
 #include <string.h>
@@ -54,7 +55,8 @@ static int print_help(struct context *context, const struct command *command)
         return EXIT_DONE;
     }
     printf("Usage: itexctl %s %s\n\n", command->name, command->usage);
-    printf("%s.\n", command->summary ? command->summary : command->name);
+    if (command->summary)
+        printf("%c%s.\n", toupper((unsigned char)command->summary[0]), command->summary + 1);
     if (command->commands)
         print_commands(command->commands);
     for (size_t i = 0; i < command->n_groups; i++)
@@ -98,21 +100,32 @@ static const struct command *find(const struct command *const *list, const char 
     return NULL;
 }
 
-static int refuse_command(const struct context *context, const struct command *const *list, const char *name)
+static int refuse_command(const struct command *const *list, const char *name)
 {
     const char *near = nearest_name(name, command_name_at, list);
     if (near)
-        return fail(context, EXIT_USAGE, "unknown command \"%.60s\"; did you mean %s?", name, near);
-    return fail(context, EXIT_USAGE, "unknown command \"%.60s\"; itexctl --help lists them", name);
+        return fail(EXIT_USAGE, "unknown command \"%.60s\"; did you mean %s?", name, near);
+    return fail(EXIT_USAGE, "unknown command \"%.60s\"; itexctl --help lists them", name);
 }
 
 /* ---- Running it -------------------------------------------------------------------------------------- */
+
+/* A message that ends as a question is not continued. */
+static int refuse_usage(const struct context *context, const char *error)
+{
+    size_t length = strlen(error);
+    bool question = length > 0 && error[length - 1] == '?';
+    int status = fail(EXIT_USAGE, "%s%s itexctl %s --help", error, question ? " See" : "; see", context->command->name);
+    if (context->command->refused)
+        context->command->refused(context, status);
+    return status;
+}
 
 static int choose_format(struct context *context)
 {
     const char *const *formats = context->command->formats;
     if (context->json && context->format && strcmp(context->format, "json") != 0)
-        return fail(context, EXIT_USAGE, "--json and --format %s exclude each other", context->format);
+        return fail(EXIT_USAGE, "--json and --format %s exclude each other", context->format);
     if (context->json)
         context->format = "json";
     if (!context->format) {
@@ -125,8 +138,10 @@ static int choose_format(struct context *context)
             return EXIT_DONE;
         }
     }
-    return fail(context, EXIT_USAGE, "it cannot print as \"%.40s\"; see itexctl %s --help", context->format,
-                context->command->name);
+    char error[128];
+    snprintf(error, sizeof(error), "it cannot print as \"%.40s\"", context->format);
+    context->format = NULL;
+    return refuse_usage(context, error);
 }
 
 static int run_parsed(struct context *context, const struct operands *operands)
@@ -157,16 +172,16 @@ static int run_command(struct context *context, int argc, char **argv)
     char error[512];
     CLEANUP(freep) void *values = calloc(1, context->command->values_size + 1);
     if (!values)
-        return fail(context, EXIT_INTERNAL, "out of memory");
+        return fail(EXIT_INTERNAL, "out of memory");
     context->values = values;
     size_t n_groups = collect_groups(context, groups);
     int r =
         options_parse(groups, n_groups, argc, argv, context->command->runs_program, &operands, error, sizeof(error));
     int status;
     if (r == -EINVAL)
-        status = fail(context, EXIT_USAGE, "%s; see itexctl %s --help", error, context->command->name);
+        status = refuse_usage(context, error);
     else if (r < 0)
-        status = fail(context, EXIT_INTERNAL, "out of memory");
+        status = fail(EXIT_INTERNAL, "out of memory");
     else
         status = run_parsed(context, &operands);
     options_clear(groups, n_groups);
@@ -181,14 +196,14 @@ static int run_group(struct context *context, const struct command *group, int a
     char error[512];
     context->command = group;
     if (options_parse(&globals, 1, argc, argv, true, &operands, error, sizeof(error)) < 0)
-        return fail(context, EXIT_USAGE, "%s; see itexctl %s --help", error, group->name);
+        return refuse_usage(context, error);
     if (context->help)
         return print_help(context, group);
     if (operands.n_items == 0)
-        return fail(context, EXIT_USAGE, "which of its commands? See itexctl %s --help", group->name);
+        return fail(EXIT_USAGE, "which of its commands? See itexctl %s --help", group->name);
     const struct command *command = find(group->commands, operands.items[0]);
     if (!command)
-        return refuse_command(context, group->commands, operands.items[0]);
+        return refuse_command(group->commands, operands.items[0]);
     context->command = command;
     return run_command(context, operands.n_items - 1, operands.items + 1);
 }
@@ -199,16 +214,17 @@ static int run(struct context *context, int argc, char **argv)
     struct operands operands;
     char error[512];
     if (options_parse(&globals, 1, argc, argv, true, &operands, error, sizeof(error)) < 0)
-        return fail(context, EXIT_USAGE, "%s; a command's options come after its name; see itexctl --help", error);
+        return fail(EXIT_USAGE, "%s (options of a command come after its name; itexctl --help lists the commands)",
+                    error);
     if (operands.n_items == 0 && context->version)
         return print_version();
     if (operands.n_items == 0 && context->help)
         return print_help(context, NULL);
     if (operands.n_items == 0)
-        return fail(context, EXIT_USAGE, "which command? itexctl --help lists them");
+        return fail(EXIT_USAGE, "which command? itexctl --help lists them");
     const struct command *command = find(commands, operands.items[0]);
     if (!command)
-        return refuse_command(context, commands, operands.items[0]);
+        return refuse_command(commands, operands.items[0]);
     if (command->commands)
         return run_group(context, command, operands.n_items - 1, operands.items + 1);
     context->command = command;
@@ -216,13 +232,13 @@ static int run(struct context *context, int argc, char **argv)
 }
 
 /* A reader that went away (head) wanted no more; anything else that stops output is an error. */
-static int finish_output(const struct context *context, int status)
+static int finish_output(int status)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
     if (errno == EPIPE)
         return status;
-    return fail(context, EXIT_INTERNAL, "cannot write the answer: %s", strerror(errno));
+    return fail(EXIT_INTERNAL, "cannot write the answer: %s", strerror(errno));
 }
 
 const struct option_def *all_global_options(size_t *count)
@@ -241,5 +257,5 @@ int main(int argc, char **argv)
     struct context context = {.command = NULL};
     setlocale(LC_CTYPE, "");
     int status = run(&context, argc > 0 ? argc - 1 : 0, argv + (argc > 0));
-    return finish_output(&context, status);
+    return finish_output(status);
 }

@@ -177,6 +177,8 @@ int options_parse(const struct option_group *groups, size_t n_groups, int argc, 
     }
     while (i < argc)
         argv[kept++] = argv[i++];
+    if (kept < argc)
+        argv[kept] = NULL; /* as a command line must end */
     *operands = (struct operands){argv, kept};
     return 0;
 }
@@ -198,7 +200,7 @@ void options_clear(const struct option_group *groups, size_t n_groups)
 static void print_help(FILE *out, const char *text, int column)
 {
     const int start = 26, end = 79;
-    if (column >= start) {
+    if (column >= start - 1) {
         fputc('\n', out);
         column = 0;
     }
@@ -228,6 +230,6 @@ void options_print(FILE *out, const struct option_group *group)
         const struct option_def *def = &group->defs[i];
         int column =
             fprintf(out, "  --%s%s%s", def->name, def->argument ? " " : "", def->argument ? def->argument : "");
-        print_help(out, def->help, column + 1);
+        print_help(out, def->help, column);
     }
 }

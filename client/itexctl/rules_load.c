@@ -81,9 +81,9 @@ static int send_files(const struct context *context, const struct load_values *v
 static int print_reply(const struct context *context, const Itexd__V1__RulesLoadReply *reply)
 {
     for (size_t i = 0; i < reply->n_warnings; i++)
-        note(context, "warning: %s", reply->warnings[i]);
+        note("warning: %s", reply->warnings[i]);
     if (!reply->info)
-        return fail(context, EXIT_UNAVAILABLE, "itexd did not say under which number it stored the set");
+        return fail(EXIT_UNAVAILABLE, "itexd did not say under which number it stored the set");
     if (context->json)
         return json_print(stdout, json_rule_set(reply->info)) < 0 ? EXIT_INTERNAL : EXIT_DONE;
     printf("rule set %" PRIu64 ": %u rules, digest %.12s, %s\n", reply->info->id, reply->rules,
@@ -100,14 +100,14 @@ static int load_run(struct context *context, const struct operands *operands)
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
     if (read_files(operands, &files, &failure) < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     CLEANUP(freep) char *path = strdup(operands->items[0]);
     CLEANUP(closep) int fd = pack_files(&files);
     if (!path || fd < 0)
-        return fail(context, fd == -EFBIG ? EXIT_BAD_CONFIG : EXIT_INTERNAL, "cannot pass the files on: %s",
+        return fail(fd == -EFBIG ? EXIT_BAD_CONFIG : EXIT_INTERNAL, "cannot pass the files on: %s",
                     fd == -EFBIG ? "together they are larger than 16 MiB" : strerror(fd < 0 ? -fd : ENOMEM));
     if (send_files(context, values, values->name ? values->name : basename(path), fd, &reply, &failure) < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     return print_reply(context, reply->rules_load);
 }
 

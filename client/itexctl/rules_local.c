@@ -26,26 +26,27 @@ static void print_messages(const struct yaml_messages *messages)
 }
 
 /* Reads, checks and prints what is wrong. The status, with *rules where it is EXIT_DONE. */
-static int load_operands(const struct context *context, const struct operands *operands, struct rules **rules)
+static int load_operands(const struct operands *operands, struct rules **rules)
 {
     CLEANUP(rule_files_clear) struct rule_files files = RULE_FILES_INIT;
     CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (operands->n_items == 0)
-        return fail(context, EXIT_USAGE, "which FILE? It may also be a folder of *.yaml files");
+        return fail(EXIT_USAGE, "which FILE? It may also be a folder of *.yaml files");
     if (read_operands(operands, &files, &failure) < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     int r = rules_load(&files, rules, &messages);
     print_messages(&messages);
     if (r == -EINVAL)
-        return fail(context, EXIT_BAD_CONFIG, "%zu mistake%s", messages.n_errors, messages.n_errors == 1 ? "" : "s");
-    return r < 0 ? fail(context, EXIT_INTERNAL, "cannot check the rules: %s", strerror(-r)) : EXIT_DONE;
+        return fail(EXIT_BAD_CONFIG, "%zu mistake%s", messages.n_errors, messages.n_errors == 1 ? "" : "s");
+    return r < 0 ? fail(EXIT_INTERNAL, "cannot check the rules: %s", strerror(-r)) : EXIT_DONE;
 }
 
 static int check_run(struct context *context, const struct operands *operands)
 {
+    (void)context;
     CLEANUP(rules_freep) struct rules *rules = NULL;
-    int status = load_operands(context, operands, &rules);
+    int status = load_operands(operands, &rules);
     if (status == EXIT_DONE)
         printf("%zu rules, no mistakes, digest %s\n", rules_definitions(rules)->n_rules, rules_digest(rules));
     return status;
@@ -53,9 +54,10 @@ static int check_run(struct context *context, const struct operands *operands)
 
 static int test_run(struct context *context, const struct operands *operands)
 {
+    (void)context;
     CLEANUP(rules_freep) struct rules *rules = NULL;
     CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
-    int status = load_operands(context, operands, &rules);
+    int status = load_operands(operands, &rules);
     if (status != EXIT_DONE)
         return status;
     size_t ran = rules_run_examples(rules, &messages);
@@ -110,12 +112,12 @@ static int diff_run(struct context *context, const struct operands *operands)
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     size_t count = 0;
     if (operands->n_items != 2)
-        return fail(context, EXIT_USAGE, "it takes two rule sets: numbers of the service's, files or folders");
+        return fail(EXIT_USAGE, "it takes two rule sets: numbers of the service's, files or folders");
     if (open_side(context, operands->items[0], &from, &failure) < 0 ||
         open_side(context, operands->items[1], &to, &failure) < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     if (rule_diff(rules_definitions(from), rules_definitions(to), print_change, &count) < 0)
-        return fail(context, EXIT_INTERNAL, "out of memory");
+        return fail(EXIT_INTERNAL, "out of memory");
     if (count == 0)
         printf("no difference\n");
     return EXIT_DONE;
@@ -123,14 +125,15 @@ static int diff_run(struct context *context, const struct operands *operands)
 
 static int reference_run(struct context *context, const struct operands *operands)
 {
+    (void)context;
     CLEANUP(rules_freep) struct rules *rules = NULL;
     char *shipped[] = {(char *)shipped_rules_path()};
     const struct operands from = operands->n_items > 0 ? *operands : (struct operands){shipped, 1};
-    int status = load_operands(context, &from, &rules);
+    int status = load_operands(&from, &rules);
     if (status != EXIT_DONE)
         return status;
     if (rules_write_reference(rules, stdout) < 0)
-        return fail(context, EXIT_INTERNAL, "cannot write the reference");
+        return fail(EXIT_INTERNAL, "cannot write the reference");
     return EXIT_DONE;
 }
 

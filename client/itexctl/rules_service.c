@@ -22,9 +22,9 @@ static int call(const struct context *context, Itexd__V1__Request *request, Itex
     return service_call(connection, request, -1, ADMIN_TIMEOUT_MS, expected, reply, failure);
 }
 
-static int refuse_operands(const struct context *context, const struct operands *operands)
+static int refuse_operands(const struct operands *operands)
 {
-    return fail(context, EXIT_USAGE, "unexpected argument \"%s\"", operands->items[0]);
+    return fail(EXIT_USAGE, "unexpected argument \"%s\"", operands->items[0]);
 }
 
 /* ---- list -------------------------------------------------------------------------------------------- */
@@ -65,21 +65,26 @@ static int print_sets(const struct context *context, const Itexd__V1__RulesListR
     return r == 0 ? table_print(table, stdout) : r;
 }
 
+/* One object per line, as query prints its own. */
+static int print_sets_json(const Itexd__V1__RulesListReply *list)
+{
+    int r = 0;
+    for (size_t i = 0; i < list->n_sets && r == 0; i++)
+        r = json_print(stdout, json_rule_set(list->sets[i]));
+    return r;
+}
+
 static int list_run(struct context *context, const struct operands *operands)
 {
     CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (operands->n_items > 0)
-        return refuse_operands(context, operands);
+        return refuse_operands(operands);
     if (call_list(context, &reply, &failure) < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     const Itexd__V1__RulesListReply *list = reply->rules_list;
-    int r = 0;
-    if (!context->json)
-        r = print_sets(context, list);
-    for (size_t i = 0; context->json && i < list->n_sets && r == 0; i++)
-        r = json_print(stdout, json_rule_set(list->sets[i]));
-    return r < 0 ? fail(context, EXIT_INTERNAL, "cannot print the sets: %s", strerror(-r)) : EXIT_DONE;
+    int r = context->json ? print_sets_json(list) : print_sets(context, list);
+    return r < 0 ? fail(EXIT_INTERNAL, "cannot print the sets: %s", strerror(-r)) : EXIT_DONE;
 }
 
 void complete_rule_sets(struct context *context, int position)
@@ -148,15 +153,15 @@ static int show_run(struct context *context, const struct operands *operands)
     Itexd__V1__RuleSetInfo *info = NULL;
     int64_t id = 0;
     if (operands->n_items > 1 || (operands->n_items == 1 && !number_parse(operands->items[0], 1, INT64_MAX, &id)))
-        return fail(context, EXIT_USAGE, "it takes the number of one rule set; itexctl rules list has them");
+        return fail(EXIT_USAGE, "it takes the number of one rule set; itexctl rules list has them");
     if (service_open(context, &connection, &failure) < 0 ||
         service_rule_files(connection, (uint64_t)id, &files, &info, &failure) < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     int r = print_set(context, &files, info);
     itexd__v1__rule_set_info__free_unpacked(info, NULL);
     if (r == -EINVAL)
-        return fail(context, EXIT_BAD_CONFIG, "this itexctl cannot read that rule set; --files shows it as it is");
-    return r < 0 ? fail(context, EXIT_INTERNAL, "cannot print the set: %s", strerror(-r)) : EXIT_DONE;
+        return fail(EXIT_BAD_CONFIG, "this itexctl cannot read that rule set; --files shows it as it is");
+    return r < 0 ? fail(EXIT_INTERNAL, "cannot print the set: %s", strerror(-r)) : EXIT_DONE;
 }
 
 /* ---- activate, rollback, reload ------------------------------------------------------------------------ */
@@ -166,7 +171,7 @@ static int do_simple(const struct context *context, Itexd__V1__Request *request,
     CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (call(context, request, ITEXD__V1__REPLY__BODY_DONE, &reply, &failure) < 0)
-        return failure_report(context, &failure);
+        return failure_report(&failure);
     printf("%s\n", said);
     return EXIT_DONE;
 }
@@ -178,7 +183,7 @@ static int activate_run(struct context *context, const struct operands *operands
     int64_t id;
     char said[64];
     if (operands->n_items != 1 || !number_parse(operands->items[0], 1, INT64_MAX, &id))
-        return fail(context, EXIT_USAGE, "it takes the number of one rule set; itexctl rules list has them");
+        return fail(EXIT_USAGE, "it takes the number of one rule set; itexctl rules list has them");
     body.has_id = 1;
     body.id = (uint64_t)id;
     request.body_case = ITEXD__V1__REQUEST__BODY_RULES_ACTIVATE;
@@ -192,7 +197,7 @@ static int rollback_run(struct context *context, const struct operands *operands
     Itexd__V1__RulesRollback body = ITEXD__V1__RULES_ROLLBACK__INIT;
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     if (operands->n_items > 0)
-        return refuse_operands(context, operands);
+        return refuse_operands(operands);
     request.body_case = ITEXD__V1__REQUEST__BODY_RULES_ROLLBACK;
     request.rules_rollback = &body;
     return do_simple(context, &request, "the rule set that was active before is active again");
@@ -203,7 +208,7 @@ static int reload_run(struct context *context, const struct operands *operands)
     Itexd__V1__Reload body = ITEXD__V1__RELOAD__INIT;
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     if (operands->n_items > 0)
-        return refuse_operands(context, operands);
+        return refuse_operands(operands);
     request.body_case = ITEXD__V1__REQUEST__BODY_RELOAD;
     request.reload = &body;
     return do_simple(context, &request, "configuration and shipped rules are read again");

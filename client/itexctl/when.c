@@ -38,6 +38,11 @@ static bool parse_ago(const char *text, uint64_t now_ms, uint64_t *ms)
     } units[] = {{"second", 1},  {"sec", 1},  {"s", 1},       {"minute", 60}, {"min", 60},      {"m", 60},
                  {"hour", 3600}, {"h", 3600}, {"day", 86400}, {"d", 86400},   {"week", 604800}, {"w", 604800}};
     char count[24], unit[24], ago[8], end;
+    int64_t age = strpbrk(text, "smhd") ? duration_parse(text) : -1; /* "1h" */
+    if (age >= 0) {
+        *ms = (uint64_t)age > now_ms ? 0 : now_ms - (uint64_t)age;
+        return true;
+    }
     if (sscanf(text, " %23[0-9a-z] %23[a-z] %7[a-z] %c", count, unit, ago, &end) != 3 || strcmp(ago, "ago") != 0)
         return false;
     int64_t number = 1;

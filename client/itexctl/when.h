@@ -7,7 +7,7 @@
 
 /*
  * "2026-01-31", "2026-01-31T10:00[:00[.123]][Z|+01:00]" (a blank instead of T; without zone: local time), "now",
- * "today", "yesterday" (their midnight, local), "2 hours ago", "1 day ago", seconds since 1970, with or without "@".
+ * "today", "yesterday" (their midnight, local), "2 hours ago", "2h", seconds since 1970, with or without "@".
  * now_ms is the present. false where it is none of these.
  */
 bool when_parse(const char *text, uint64_t now_ms, uint64_t *ms);
