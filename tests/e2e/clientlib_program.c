@@ -167,6 +167,7 @@ static int gone(void)
     itex_request *request = new_request();
     itex_decision *decision = NULL;
     signal(SIGPIPE, SIG_DFL);
+    itex_request_set_timeout(request, 500);
     if (itex_resolve(request, &decision) != ITEX_OK)
         return 1;
     kill((pid_t)atoi(getenv("KILL_PID")), SIGKILL);
