@@ -109,15 +109,19 @@ def fix(decision):
     parts += [f"unset {name}" for name in decision["env"]["unset"]]
     parts += [f"the job: {word}" for word in decision["obligations"]]
     parts += [
-        f"({d['rule']} because {', '.join(d['because'])})"
+        f"({d['rule']} because of {', '.join(d['because'])})"
         for d in decision["diagnostics"]
         if d["because"] and d["applied"]
     ]
-    return "; ".join(parts) or "nothing to do"
+    return parts or ["nothing to do"]
 
 
-def print_row(cells):
-    columns = [textwrap.wrap(cell, width) or [""] for cell, width in zip(cells, WIDTHS)]
+def print_row(*cells):
+    """Prints one row; a cell is a list of paragraphs, each wrapped to its column."""
+    columns = [
+        [line for paragraph in cell for line in textwrap.wrap(paragraph, width)]
+        for cell, width in zip(cells, WIDTHS)
+    ]
     for line in range(max(map(len, columns))):
         parts = [
             (column[line] if line < len(column) else "").ljust(width)
@@ -128,11 +132,11 @@ def print_row(cells):
 
 def print_table(service, title, cases):
     print(f"\n{title}\n")
-    print_row(("case", "on its own", "fix", "mode with it"))
+    print_row(["case"], ["on its own"], ["fix"], ["mode with it"])
     print("  ".join("-" * width for width in WIDTHS))
     for name, arguments, job_environment in cases:
         decision = service.ask(arguments, job_environment)
-        print_row((name, own_outcome(decision), fix(decision), decision["mode"]))
+        print_row([name], [own_outcome(decision)], fix(decision), [decision["mode"]])
 
 
 def run_one(service):
