@@ -262,7 +262,7 @@ int fake_greet(struct fake_service *s)
     return fd;
 }
 
-static void answer(struct fake_service *s, int fd, const Itexd__V1__Request *request)
+static void answer(int fd, const Itexd__V1__Request *request)
 {
     Itexd__V1__Variable variable = ITEXD__V1__VARIABLE__INIT;
 
@@ -288,7 +288,7 @@ void fake_serve(struct fake_service *s, int fd)
     Itexd__V1__Request *request;
 
     while ((request = fake_receive(s, fd))) {
-        answer(s, fd, request);
+        answer(fd, request);
         itexd__v1__request__free_unpacked(request, NULL);
     }
 }

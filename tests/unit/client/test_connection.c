@@ -740,9 +740,17 @@ static void test_without_blocking(void **state)
     fake_free(s);
 }
 
+static void mute_then_serves(struct fake_service *s)
+{
+    int fd = fake_accept(s);
+
+    fake_itexd(s);
+    close(fd);
+}
+
 static void test_cancel(void **state)
 {
-    struct fake_service *s = fake_start(SOCK_SEQPACKET, fake_itexd);
+    struct fake_service *s = fake_start(SOCK_SEQPACKET, mute_then_serves);
     struct connection *c = connect_to(s->path);
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     Itexd__V1__StatusRequest body = ITEXD__V1__STATUS_REQUEST__INIT;
@@ -754,6 +762,7 @@ static void test_cancel(void **state)
     assert_int_equal(connection_start(c, &request, -1, clock_ms() + LONG_MS), 0);
     assert_int_equal(connection_dispatch(c, &reply), CALL_AGAIN);
     connection_cancel(c);
+    assert_int_equal(connection_dispatch(c, &reply), -EINVAL);
     assert_int_equal(status_call(c, LONG_MS, &reply), CALL_OK);
     itexd__v1__reply__free_unpacked(reply, NULL);
     connection_free(c);

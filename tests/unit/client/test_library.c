@@ -11,6 +11,7 @@
 #include <cmocka.h>
 // clang-format on
 #include <poll.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -635,30 +636,69 @@ static void many_at_once(struct fake_service *s)
         pthread_join(threads[n], NULL);
 }
 
+static sem_t received, may_answer;
+
+/* Keeps its first resolve until it may answer; meanwhile and afterwards it serves the others. */
+static void answers_when_told(struct fake_service *s)
+{
+    int first = fake_greet(s);
+    Itexd__V1__Request *request = fake_receive(s, first);
+
+    sem_post(&received);
+    for (int others = 0; others < 2; others++) { /* the child's, and the parent's finished one */
+        int fd = fake_greet(s);
+        fake_serve(s, fd);
+        close(fd);
+    }
+    sem_wait(&may_answer);
+    fake_reply_decision(first, request->id, "ok", NULL);
+    itexd__v1__request__free_unpacked(request, NULL);
+    fake_serve(s, first);
+    close(first);
+}
+
+/* Dispatches until the service has the request. */
+static void until_received(itex_request *r)
+{
+    itex_decision *none = NULL;
+
+    while (sem_trywait(&received) < 0) {
+        struct pollfd due = {.fd = itex_request_fd(r), .events = itex_request_events(r)};
+        poll(&due, 1, 10);
+        assert_int_equal(itex_dispatch(r, &none), ITEX_AGAIN);
+    }
+}
+
 static void test_fork(void **state)
 {
-    struct fake_service *s = fake_start(SOCK_SEQPACKET, many_at_once);
-    itex_request *under_way = request_to(s->path, 10000);
-    itex_request *r = request_to(s->path, 10000);
-    itex_decision *d = NULL, *second = NULL;
+    (void)state;
+    assert_int_equal(sem_init(&received, 0, 0) | sem_init(&may_answer, 0, 0), 0);
+    struct fake_service *s = fake_start(SOCK_SEQPACKET, answers_when_told);
+    itex_request *under_way = request_to(s->path, 20000);
+    itex_request *r = request_to(s->path, 20000);
+    itex_decision *finished = NULL, *d = NULL;
     int status;
 
-    (void)state;
-    assert_int_equal(itex_resolve(r, &d), ITEX_OK);
     assert_int_equal(itex_resolve_start(under_way), ITEX_OK);
-    assert_int_equal(itex_dispatch(under_way, &second), ITEX_AGAIN);
+    until_received(under_way);
+    assert_int_equal(itex_resolve(r, &finished), ITEX_OK);
     pid_t child = fork();
     if (child == 0)
-        _exit(in_the_child(under_way, d, s->path));
+        _exit(in_the_child(under_way, finished, s->path));
+    assert_int_equal(itex_decision_accept(finished), ITEX_OK); /* the child's freeing does not disturb it */
+    itex_decision_free(finished);
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_int_equal(status, 0);
-    assert_int_equal(drive(under_way, &second), ITEX_OK); /* the parent's call goes on */
-    assert_int_equal(itex_decision_accept(d), ITEX_OK);
+    sem_post(&may_answer);
+    assert_int_equal(drive(under_way, &d), ITEX_OK); /* the parent's call goes on */
     itex_decision_free(d);
-    itex_decision_free(second);
     itex_request_free(r);
     itex_request_free(under_way);
+    fake_stop(s);
+    assert_int_equal(s->connections, 3);
     fake_free(s);
+    sem_destroy(&received);
+    sem_destroy(&may_answer);
 }
 
 static void *resolve_often(void *path)
