@@ -96,10 +96,9 @@ static void add_variables(const Itexd__V1__Resolve *request, struct facts_parts 
             parts->script_env[message->n_script_env++] = request->script_env[i];
     qsort(parts->script_env, message->n_script_env, sizeof(*parts->script_env), compare_script_variables);
 
-    message->oversized = parts->oversized;
+    message->oversized = parts->oversized; /* all: each is named by a diagnostic, which a replay must find again */
     for (size_t i = 0; i < request->n_oversized; i++)
-        if (variable_kept(request->oversized[i]))
-            parts->oversized[message->n_oversized++] = request->oversized[i];
+        parts->oversized[message->n_oversized++] = request->oversized[i];
     qsort(parts->oversized, message->n_oversized, sizeof(*parts->oversized), compare_names);
 }
 
