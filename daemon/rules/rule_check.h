@@ -20,7 +20,7 @@ void rule_check_clauses(const struct rule_check *check, const struct yaml_maps *
 /* Solutions: variables that may be set, flags and obligations that exist. */
 void rule_check_solution(const struct rule_check *check, const struct rule_record *rule);
 
-/* Texts for people: their length, and placeholders that something fills. */
+/* Texts for people: their length, and names in braces that something fills. */
 void rule_check_texts(const struct rule_check *check, const struct rule_record *rule);
 
 void rule_check_examples(const struct rule_check *check, const struct rule_record *rule);

@@ -154,15 +154,14 @@ void rule_check_solution(const struct rule_check *check, const struct rule_recor
                      rule->id.text ? rule->id.text : "");
 }
 
-static bool placeholder_known(const struct rule_record *rule, const char *name)
+static bool brace_known(const struct rule_record *rule, const char *name)
 {
     if (strcmp(name, "set") == 0 || (rule->service && strcmp(name, "detail") == 0))
         return true;
     return fact_by_name(name) >= 0 || variable_collected(name);
 }
 
-static void check_placeholders(const struct rule_check *check, const struct rule_record *rule,
-                               const struct yaml_text *text)
+static void check_braces(const struct rule_check *check, const struct rule_record *rule, const struct yaml_text *text)
 {
     const char *at = text->text;
 
@@ -176,7 +175,7 @@ static void check_placeholders(const struct rule_check *check, const struct rule
         }
         memcpy(name, at + 1, length);
         name[length] = '\0';
-        if (!placeholder_known(rule, name))
+        if (!brace_known(rule, name))
             yaml_error(check->messages, text->place, "{%s} is neither a fact nor a variable that is collected", name);
         at += length + 2;
     }
@@ -194,7 +193,7 @@ void rule_check_texts(const struct rule_check *check, const struct rule_record *
     check_text(check, &rule->solution_text, "solution_text", MAX_SOLUTION_TEXT);
     check_text(check, &rule->source, "source", MAX_SOURCE);
     if (rule->message.text)
-        check_placeholders(check, rule, &rule->message);
+        check_braces(check, rule, &rule->message);
     if (rule->solution_text.text)
-        check_placeholders(check, rule, &rule->solution_text);
+        check_braces(check, rule, &rule->solution_text);
 }
