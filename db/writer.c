@@ -190,7 +190,7 @@ static int write_all(struct store *store, struct job_list *jobs, size_t n)
     return rc == SQLITE_OK ? store_commit(&store->writer) : rc;
 }
 
-/* All of them or none. */
+/* All of them or none; where it is none they stay in the list. */
 static int commit_jobs(struct store *store, struct job_list *jobs, size_t n)
 {
     struct writer *writer = &store->writer;
@@ -203,7 +203,6 @@ static int commit_jobs(struct store *store, struct job_list *jobs, size_t n)
         writer->first_id = first;
         writer->next_id = next;
         writer->newest_time = newest;
-        refuse(store, jobs);
         return rc;
     }
     store_count_commit(store, store_now_us() - began, n);
@@ -407,13 +406,13 @@ static void work(struct store *store, struct turn *turn)
 
     if (rc == SQLITE_OK && n > 0)
         rc = commit_jobs(store, &jobs, n);
-    else
-        refuse(store, &jobs); /* there are none, or no way to write them */
     if (rc == SQLITE_OK)
         rc = store_after_commit(store);
     if (rc == SQLITE_OK)
         rc = keep_up(store);
     handle_error(store, rc);
+    /* after the problem is known, so that whoever is told can ask for it */
+    refuse(store, &jobs);
 }
 
 void *store_writer_main(void *context)
