@@ -66,9 +66,10 @@ class Tap:
 def line_of(request):
     """The request in the form that resolve-lines reads, one JSON object.
 
-    "itex" is a version or null; "facts" are declared, but for xla_flags_source, which a client tells; "script_env"
-    gives each variable that the script sets as {"value", "file", "line"}. The answer has those keys of a
-    decision's JSON form that a resolution determines, and "outcome" in each diagnostic; or {"error": text}.
+    "itex" is a version or null; "facts" are declared (but xla_flags_source, which a client tells);
+    "script_env" gives each variable that the script sets as {"value", "file", "line"}. The answer has
+    those keys of a decision's JSON form that a resolution determines, and "outcome" in each diagnostic;
+    or it is {"error": text}.
     """
     facts = {name: value for name, value in (request.get("facts") or {}).items() if value is not None}
     if request.get("xla_flags_state"):
