@@ -119,7 +119,7 @@ def check_abi(library: Path) -> None:
     assert not difference, difference
 
 
-def stub(header: str) -> str:
+def hollow_source(header: str) -> str:
     """C source with an empty body for each function of a header."""
     code = re.sub(r"/\*.*?\*/|^\s*#.*?$|extern \"C\" \{", "", header, flags=re.S | re.M)
     declarations = re.findall(r"^[a-z][^;{}()]*\bitex_[a-z_]+\([^;{}]*\);", code, flags=re.M)
@@ -127,10 +127,10 @@ def stub(header: str) -> str:
     return '#include "itexclient.h"\n' + "\n".join(bodies) + "\n"
 
 
-def build_stub(folder: Path, header: str) -> Path:
+def build_hollow(folder: Path, header: str) -> Path:
     folder.mkdir()
     (folder / "itexclient.h").write_text(header)
-    (folder / "stub.c").write_text(stub(header))
+    (folder / "hollow.c").write_text(hollow_source(header))
     library = folder / "libitexclient.so.1"
     version_script = ROOT / "client" / "libitexclient.map"
     options = [
@@ -140,7 +140,7 @@ def build_stub(folder: Path, header: str) -> Path:
         "-w",
         f"-Wl,-soname,{library.name},--version-script={version_script}",
     ]
-    run(tool("cc"), *options, folder / "stub.c", "-o", library)
+    run(tool("cc"), *options, folder / "hollow.c", "-o", library)
     return library
 
 
@@ -154,10 +154,10 @@ def check_abi_check(library: Path) -> None:
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        assert not abi_difference(build_stub(folder / "same", header))
+        assert not abi_difference(build_hollow(folder / "same", header))
         for number, (old, new) in enumerate(changes):
             assert header.count(old) == 1, f"the header has no {old}"
-            text = abi_difference(build_stub(folder / str(number), header.replace(old, new)))
+            text = abi_difference(build_hollow(folder / str(number), header.replace(old, new)))
             assert "itex_" in text, f"{old} -> {new} was not seen:\n{text}"
 
 
@@ -191,7 +191,7 @@ def record() -> None:
     """Writes a new major version's baseline, from the declarations alone: nothing private is in it."""
     options = ["--no-corpus-path", "--no-comp-dir-path", "--no-show-locs", "--no-elf-needed"]
     with tempfile.TemporaryDirectory() as name:
-        library = build_stub(Path(name) / "stub", HEADER.read_text())
+        library = build_hollow(Path(name) / "hollow", HEADER.read_text())
         text = run(tool("abidw"), *options, "--exported-interfaces-only", library).stdout
     BASELINE.parent.mkdir(exist_ok=True)
     BASELINE.write_text(re.sub(r" path='[^']*'", " path='itexclient.c'", text))
