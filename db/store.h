@@ -12,7 +12,11 @@
  * Failure. A full, read-only or failing disk, or a database that cannot be opened, does not stop the service:
  * store_recording turns false, writes complete at once with -EIO and id 0, and the writer tries again with
  * backoff until recording resumes. Only a database newer than the program refuses to open. A corrupt database
- * is moved aside together with its WAL (store_status names it) and a new one started.
+ * is moved aside together with its WAL (store_status names it) and a new one started; a database of another
+ * program is left alone and nothing recorded.
+ *
+ * Ids of decisions rise by one from each to the next and are never used twice in one database. PATH-lock is the
+ * lock file; it stays when the store closes. Every call that queues something may also return -ENOMEM.
  *
  * Ownership: everything passed in is copied before the call returns; everything handed to a callback is valid
  * during the callback only.
@@ -83,7 +87,7 @@ struct store_decision {
     struct store_blob outcome; /* itexd.v1.Outcome, deterministic */
     const char *mode;          /* NULL: none reached */
     const char *verdict;
-    const char *const *rules; /* of its diagnostics, for queries by rule */
+    const char *const *rules; /* of its diagnostics, for queries by rule; not filled when read */
     size_t n_rules;
     const char *itex;            /* NULL: unknown */
     const char *observed_mode;   /* NULL: nothing reported yet */
@@ -99,8 +103,10 @@ typedef void (*store_written_fn)(void *context, int status, uint64_t id);
 /* 0, or -EAGAIN: the queue is full, stop taking requests until store_queued falls. */
 int store_put_decision(struct store *store, const struct store_decision *decision, store_written_fn done,
                        void *context);
-/* Goes with the next commit; nobody waits. A state never goes back from accepted. */
+/* Goes with the next commit; nobody waits. A state only rises: asked, offered, undelivered, accepted. */
 int store_set_state(struct store *store, uint64_t decision, enum store_state_word state);
+/* What the job got. The first report stands, except that a mismatch takes the place of a match, once. In the callback
+ * -EALREADY where the report changed nothing, -ENOENT where there is no such decision. */
 int store_put_report(struct store *store, uint64_t decision, const char *mode, int64_t devices, bool match,
                      store_written_fn done, void *context);
 size_t store_queued(const struct store *store);
@@ -117,9 +123,9 @@ struct store_filter {
     uint32_t uid;
     bool seen_by_uid; /* only rows of this uid, whatever else is asked (rights) */
     uint32_t seer;
-    uint64_t since_ms, until_ms; /* 0: open */
+    uint64_t since_ms, until_ms; /* since <= time < until; 0: open */
     uint64_t before;             /* 0: from the newest; else ids below it */
-    unsigned limit;
+    unsigned limit;              /* 0: 100; 1000 at most */
 };
 /* status 0, or -EIO with the store's problem text. before: where to go on, 0 at the end. */
 typedef void (*store_page_fn)(void *context, int status, const struct store_decision *rows, size_t n_rows,
