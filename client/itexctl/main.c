@@ -36,12 +36,19 @@ static struct option_group global_group(struct context *context)
     return (struct option_group){"Everywhere", global_options, LENGTH(global_options), context};
 }
 
+/* "list" of "rules list": the last word of a name. */
+static const char *last_word(const char *name)
+{
+    const char *space = strrchr(name, ' ');
+    return space ? space + 1 : name;
+}
+
 static void print_commands(const struct command *const *list)
 {
     printf("\nCommands:\n");
     for (; *list; list++)
         if ((*list)->summary)
-            printf("  %-18s %s\n", (*list)->name, (*list)->summary);
+            printf("  %-18s %s\n", last_word((*list)->name), (*list)->summary);
 }
 
 static int print_help(struct context *context, const struct command *command)
@@ -78,13 +85,6 @@ static int print_version(void)
 }
 
 /* ---- Finding the command ----------------------------------------------------------------------------- */
-
-/* "list" of "rules list": the last word of a name. */
-static const char *last_word(const char *name)
-{
-    const char *space = strrchr(name, ' ');
-    return space ? space + 1 : name;
-}
 
 static const char *command_name_at(size_t i, const void *data)
 {

@@ -1,0 +1,98 @@
+"""itexctl(1) and --help say the same: every option of every command, every command, every fact to declare."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+from harness import RULES, SOURCE, ctl
+
+PAGE = (SOURCE / "docs" / "man" / "itexctl.1.scd").read_text()
+SHARED = ["resolve", "env", "run"]
+
+
+def page_sections():
+    """Heading -> the text below it; the headings are the page's own."""
+    parts = re.split(r"^##? (.*)$", PAGE, flags=re.M)
+    return {parts[i].strip(): parts[i + 1] for i in range(1, len(parts), 2)}
+
+
+SECTIONS = page_sections()
+
+
+def page_options(text):
+    """Option -> its argument's name, as the page has them."""
+    return {
+        name: (argument or "").replace("\\_", "_")
+        for name, argument in re.findall(r"^\*(--[a-z-]+)\*(?: _(.+)_)?$", text, re.M)
+    }
+
+
+def help_options(text):
+    return dict(re.findall(r"^  (--[a-z-]+)(?: ([A-Z0-9a-z|:=\[\]]+))?(?:\s|$)", text, re.M))
+
+
+def commands_of(text):
+    return re.findall(r"^  ([a-z]+)\s", text.partition("Commands:")[2].partition("Everywhere:")[0], re.M)
+
+
+def all_commands():
+    commands = []
+    for name in commands_of(ctl("--help").stdout):
+        inner = commands_of(ctl(name, "--help").stdout)
+        commands += [f"{name} {other}" for other in inner] or [name]
+    return commands
+
+
+def sections_of(command):
+    """The page's sections that are about a command: a heading names it, or several."""
+    for heading, text in SECTIONS.items():
+        plain = re.sub(r"[\[\]]|_[^_]+_|\.\.\.", "", heading).strip()
+        plain = plain.removesuffix(" only")
+        if plain == command or command in re.split(r", | and ", plain):
+            yield text
+
+
+@pytest.mark.parametrize("command", all_commands())
+def test_options_of(command):
+    shown = help_options(ctl(*command.split(), "--help").stdout)
+    texts = list(sections_of(command))
+    assert texts, f"itexctl(1) has no section on {command}"
+    told = page_options(SECTIONS["OPTIONS"])
+    for text in texts:
+        told.update(page_options(text))
+    assert told == shown
+
+
+@pytest.mark.parametrize("command", all_commands())
+def test_formats_of(command):
+    formats = re.findall(r"^FORMAT is one of: (.*) \(default", ctl(*command.split(), "--help").stdout, re.M)
+    text = "\n".join(sections_of(command))
+    for form in formats[0].split() if formats else []:
+        assert re.search(rf"\b{form}\b", text), f"itexctl(1) does not name the format {form} of {command}"
+
+
+def test_every_section_is_about_a_command():
+    known = set(all_commands())
+    below = PAGE.partition("# COMMANDS")[2].partition("# FACTS")[0]
+    for heading in re.findall(r"^## (.*)$", below, re.M):
+        plain = re.sub(r"[\[\]]|_[^_]+_|\.\.\.", "", heading).strip().removesuffix(" only")
+        assert set(re.split(r", | and ", plain)) <= known, heading
+
+
+def test_facts():
+    table = yaml.safe_load((RULES / "facts.yaml").read_text())["facts"]
+    declared = {fact["name"]: fact for fact in table if fact["origin"] == "declared"}
+    told = dict(re.findall(r"^\*([a-z_\\]+)\*: (.*)$", SECTIONS["FACTS"], re.M))
+    told = {name.replace("\\", ""): values.replace("\\", "") for name, values in told.items()}
+    assert set(told) == set(declared)
+    for name, fact in declared.items():
+        values = {"bool": ["true, false"], "text": ["text"]}.get(fact["type"]) or [", ".join(fact["values"])]
+        assert told[name] == values[0]
+
+
+def test_help_fits_80_columns():
+    for command in ["", *all_commands()]:
+        for line in ctl(*command.split(), "--help").stdout.splitlines():
+            assert len(line) <= 80, line
