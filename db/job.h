@@ -62,7 +62,8 @@ struct query_job {
     uint64_t low, cursor; /* ids of [low, cursor) have not been looked at */
     enum query_way way;
     unsigned slices;
-    double rows_speed; /* ids that the first slice of rows covered in a microsecond */
+    bool settled;      /* the way is not changed any more */
+    double rows_speed; /* ids that a slice of rows covered in a microsecond */
     uint64_t *found;   /* room for filter.limit */
     size_t n_found;
     struct store_decision *rows;

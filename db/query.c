@@ -4,8 +4,8 @@
  * There are two ways to the rows. WAY_ROWS walks down the narrowest index that the filter offers (job, uid, else the
  * table itself) and looks at each row. WAY_OUTCOMES takes all outcomes that have the rule, mode and verdict asked for
  * and merges their runs in the index on outcome. Which is faster depends on the data: the first is where matches are
- * dense, the second where they are rare. Both are tried for a slice, then the one that covers more ids in the same
- * time is kept.
+ * dense, the second where they are rare. The first begins; where it finds little, both have had a slice and the one
+ * that covers more ids in the same time is kept.
  *
  * A slice looks at SLICE_ROWS rows at most, so the read transaction around it is short. What has been found is kept
  * as ids; the rows are read at the end, in the transaction of the last slice.
@@ -23,6 +23,7 @@ enum {
     DEFAULT_LIMIT = 100,
     LARGEST_LIMIT = 1000,
     MEMO_SLOTS = 256,
+    SLICES_PER_PAGE = 16,
 };
 
 /* What a slice works with; gone at its end. */
@@ -368,18 +369,20 @@ static int query_start(sqlite3 *db, struct job *job)
     return SQLITE_OK;
 }
 
-/* After a slice of each way: the faster one goes on. */
-static void choose_way(struct query_job *query, uint64_t covered, uint64_t took_us)
+/* Rows go on while they fill the page in a few slices; else outcomes get a try, and the faster of the two the rest. */
+static void choose_way(struct query_job *query, size_t found, uint64_t covered, uint64_t took_us)
 {
     double speed = (double)covered / (double)(took_us + 1);
 
     if (!filters_outcomes(&query->filter))
         return;
-    if (query->slices == 0) {
+    if (query->way == WAY_OUTCOMES && !query->settled) {
+        query->settled = true;
+        if (speed < query->rows_speed)
+            query->way = WAY_ROWS;
+    } else if (!query->settled && found * SLICES_PER_PAGE < query->filter.limit) {
         query->rows_speed = speed;
         query->way = WAY_OUTCOMES;
-    } else if (query->slices == 1 && speed < query->rows_speed) {
-        query->way = WAY_ROWS;
     }
 }
 
@@ -387,6 +390,7 @@ static int search(struct slice *slice)
 {
     struct query_job *query = slice->query;
     uint64_t from = query->cursor, began = store_now_us();
+    size_t found = query->n_found;
     bool full = false;
     int rc;
 
@@ -397,7 +401,7 @@ static int search(struct slice *slice)
     rc = query->way == WAY_ROWS ? slice_by_rows(slice) : slice_by_outcomes(slice);
     if (query->slices == 0 && from == INT64_MAX) /* ids above the newest row were not covered, they do not exist */
         from = query->n_found > 0 ? query->found[0] : query->cursor + FIRST_SLICE_ROWS;
-    choose_way(query, from - query->cursor, store_now_us() - began);
+    choose_way(query, query->n_found - found, from - query->cursor, store_now_us() - began);
     query->slices++;
     return rc;
 }
