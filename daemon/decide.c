@@ -15,7 +15,8 @@
 
 /* A decision between resolver and disk. */
 struct pending {
-    STAILQ_ENTRY(pending) link;
+    LIST_ENTRY(pending) all;
+    STAILQ_ENTRY(pending) link; /* if blocked */
     struct service *service;
     struct store_decision row; /* job and step are its own; the rest points into what it holds below */
     struct outcome_entry *outcome;
@@ -26,13 +27,13 @@ struct pending {
 void decider_init(struct decider *decider)
 {
     *decider = (struct decider){.resolution = RESOLUTION_INIT};
+    LIST_INIT(&decider->pending);
     STAILQ_INIT(&decider->blocked);
 }
 
 static void pending_free(struct pending *pending)
 {
-    if (!pending)
-        return;
+    LIST_REMOVE(pending, all);
     outcome_put(pending->outcome);
     ruleset_put(pending->set);
     free((void *)pending->row.job);
@@ -44,10 +45,8 @@ void decider_deinit(struct decider *decider)
 {
     struct pending *pending;
 
-    while ((pending = STAILQ_FIRST(&decider->blocked))) {
-        STAILQ_REMOVE_HEAD(&decider->blocked, link);
+    while ((pending = LIST_FIRST(&decider->pending)))
         pending_free(pending);
-    }
     resolution_free(&decider->resolution);
 }
 
@@ -216,6 +215,7 @@ static struct pending *make_pending(struct call *call, const Itexd__V1__Resolve 
         return NULL;
     }
     *pending = (struct pending){.service = service, .outcome = outcome, .set = ruleset_get(service->rulesets.active)};
+    LIST_INSERT_HEAD(&service->decider.pending, pending, all);
     pending->row = (struct store_decision){
         .time_ms = clock_wall_ms(),
         .uid = key->uid,

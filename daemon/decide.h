@@ -16,13 +16,16 @@
 
 struct pending;
 STAILQ_HEAD(pending_list, pending);
+LIST_HEAD(pending_all, pending);
 
 struct decider {
     struct resolution resolution; /* reused for every request */
-    struct pending_list blocked;  /* made, but the store had no room yet */
+    struct pending_all pending;   /* made, not written yet */
+    struct pending_list blocked;  /* those of them that the store had no room for */
 };
 
 void decider_init(struct decider *decider);
+/* After the store has been closed. */
 void decider_deinit(struct decider *decider);
 
 /* Answers the call, now or when the decision is written. */

@@ -114,7 +114,7 @@ static void on_store_ready(evutil_socket_t fd, short what, void *context)
 static void on_stop_check(evutil_socket_t fd, short what, void *context)
 {
     struct service *service = context;
-    bool done = service->open_calls == 0 && server_flushed(&service->server);
+    bool done = service->open_calls == 0 && LIST_EMPTY(&service->decider.pending) && server_flushed(&service->server);
 
     (void)fd;
     (void)what;
@@ -150,7 +150,8 @@ static void on_hangup(evutil_socket_t number, short what, void *context)
 {
     (void)number;
     (void)what;
-    rulesets_reload(context, NULL);
+    if (!((struct service *)context)->stopping)
+        rulesets_reload(context, NULL);
 }
 
 /* ---- Starting --------------------------------------------------------------------------------------------- */
@@ -267,7 +268,7 @@ static int start_events(struct service *service)
     return notify_init(&service->notify, service->base) < 0 ? EXIT_INTERNAL : 0;
 }
 
-/* Not by seconds: the loop has no wall clock to keep. */
+/* Only the loop thread uses it, so it needs no locks. */
 static struct event_base *make_base(void)
 {
     struct event_config *config = event_config_new();

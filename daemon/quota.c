@@ -28,10 +28,13 @@ struct quota_user *quota_user_get(struct quota *quota, uid_t uid)
     return user;
 }
 
-void quota_user_put(struct quota_user *user)
+static void free_unused(struct quota_user *user)
 {
-    if (!user || --user->references > 0)
+    if (user->references > 0)
         return;
+    for (int kind = 0; kind < QUOTA_KINDS; kind++)
+        if (user->used[kind] > 0)
+            return;
 
     struct quota_user **at = bucket_of(user->quota, user->uid);
     while (*at != user)
@@ -39,6 +42,14 @@ void quota_user_put(struct quota_user *user)
     *at = user->next;
     user->quota->n_users--;
     free(user);
+}
+
+void quota_user_put(struct quota_user *user)
+{
+    if (!user)
+        return;
+    user->references--;
+    free_unused(user);
 }
 
 static uint64_t limit_of(const struct quota *quota, enum quota_kind kind)
@@ -60,7 +71,6 @@ bool quota_charge(struct quota_user *user, enum quota_kind kind, uint64_t amount
     if (amount > limit || user->used[kind] > limit - amount)
         return false;
     user->used[kind] += amount;
-    user->references++;
     return true;
 }
 
@@ -68,5 +78,5 @@ void quota_release(struct quota_user *user, enum quota_kind kind, uint64_t amoun
 {
     assert(user->used[kind] >= amount);
     user->used[kind] -= amount;
-    quota_user_put(user);
+    free_unused(user);
 }

@@ -1,8 +1,8 @@
 /*
  * What each uid uses of the service: connections, requests in flight, bytes waiting to be read by it.
  *
- * A quota_user exists while anything is charged to it. Everything is charged to and released from the object that
- * quota_user_get returned; releasing the last charge and reference frees it.
+ * Everything is charged to and released from the object that quota_user_get returned; it goes with the last reference
+ * and charge. Charges may be released in other portions than they were made in.
  */
 #ifndef ITEXD_DAEMON_QUOTA_H
 #define ITEXD_DAEMON_QUOTA_H
@@ -40,7 +40,7 @@ struct quota {
 /* Finds or makes the user, with one reference more. NULL without memory. */
 struct quota_user *quota_user_get(struct quota *quota, uid_t uid);
 void quota_user_put(struct quota_user *user);
-/* Charges and holds a reference; false, with nothing charged, where the limit would be passed. */
+/* False, with nothing charged, where the limit would be passed. */
 bool quota_charge(struct quota_user *user, enum quota_kind kind, uint64_t amount);
 void quota_release(struct quota_user *user, enum quota_kind kind, uint64_t amount);
 

@@ -33,6 +33,7 @@ struct ruleset_job {
     uint64_t id;
     bool chosen, shipped;
     bool activate, check_only;
+    bool options_good; /* of a reload */
     /* What it makes. */
     struct ruleset *set;
     struct options options;
@@ -459,6 +460,7 @@ static void work_reload(void *context)
         job->error = result < 0 ? result : -EINVAL;
     else
         job->error = ruleset_compile_directory(job->options.rules.text, &job->set, &job->messages);
+    job->options_good = result == OPTIONS_OK;
 }
 
 static void apply_options(struct ruleset_job *job)
@@ -487,7 +489,7 @@ static void done_reload(void *context)
         snprintf(service->configuration_problem, sizeof service->configuration_problem,
                  "the last reload failed and changed nothing: %s",
                  job->messages.n_items > 0 ? job->messages.items[0].text : strerror(-job->error));
-        job_refuse_messages(job, REFUSED_CONFIGURATION);
+        job_refuse_messages(job, job->options_good ? REFUSED_RULES : REFUSED_CONFIGURATION);
         return;
     }
     apply_options(job);

@@ -72,6 +72,19 @@ static void on_reap(evutil_socket_t fd, short what, void *context)
     }
 }
 
+/* Once a second at most: whoever knocks without end shall not fill the log as well. */
+static void tell_refusal(struct server *server, const struct peer *peer, uint64_t limit)
+{
+    uint64_t now = clock_steady_ms();
+
+    if (server->told_ms != 0 && now - server->told_ms < 1000)
+        return;
+    log_event(LOG_NOTICE, "connection-refused", LOG_NUMBER("uid", peer->who.uid), LOG_NUMBER("pid", peer->who.pid),
+              LOG_NUMBER("limit", limit), LOG_NUMBER("since-last", server->refused - server->refused_told));
+    server->told_ms = now;
+    server->refused_told = server->refused;
+}
+
 /* Tells a client that stays outside why; it gets one packet and end of file. */
 static void refuse(struct server *server, struct peer *peer, enum refusal refusal, uint64_t limit)
 {
@@ -79,8 +92,7 @@ static void refuse(struct server *server, struct peer *peer, enum refusal refusa
 
     snprintf(number, sizeof number, "%llu", (unsigned long long)limit);
     server->refused++;
-    log_event(LOG_NOTICE, "connection-refused", LOG_NUMBER("uid", peer->who.uid), LOG_NUMBER("pid", peer->who.pid),
-              LOG_NUMBER("limit", limit));
+    tell_refusal(server, peer, limit);
     peer_send(peer, server->outbound, wire_refusal(server->outbound, 0, refusal, number));
     peer_finish(peer);
 }

@@ -47,7 +47,8 @@ struct server {
     bool stopping;
     struct peer_list peers, gone, without_hello, slow, held_peers; /* the timed ones oldest first */
     size_t n_peers;
-    uint64_t refused; /* connections */
+    uint64_t refused, refused_told; /* connections; those of them that the log knows of */
+    uint64_t told_ms;
     uint8_t inbound[ITEXD_MAX_PACKET];
     uint8_t outbound[ITEXD_MAX_PACKET]; /* scratch for whoever packs an answer */
 };

@@ -20,8 +20,10 @@ static void test_quota_stops_at_the_limit(void **state)
     assert_false(quota_charge(user, QUOTA_CONNECTIONS, 1));
     quota_release(user, QUOTA_CONNECTIONS, 1);
     assert_true(quota_charge(user, QUOTA_CONNECTIONS, 1));
-    quota_release(user, QUOTA_CONNECTIONS, 2);
     quota_user_put(user);
+    assert_int_equal(quota.n_users, 1);
+    quota_release(user, QUOTA_CONNECTIONS, 2); /* at once what was charged one by one */
+    assert_int_equal(quota.n_users, 0);
 }
 
 static void test_quota_of_one_user_is_not_anothers(void **state)
