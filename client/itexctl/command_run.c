@@ -120,6 +120,20 @@ static int run_decided(const struct run_values *values, struct decided *decided,
     return execute(command);
 }
 
+static void print_command(const struct printer *printer, char *const *command)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return;
+    for (size_t i = 0; command[i]; i++)
+        fprintf(out, "%s%s", i ? " " : "", command[i]);
+    fclose(out);
+    print_paragraph(printer, 2, text);
+    free(text);
+}
+
 static int show(const struct context *context, const struct run_values *values, const struct decided *decided,
                 char **command)
 {
@@ -140,8 +154,7 @@ static int show(const struct context *context, const struct run_values *values, 
     for (size_t i = 0; i < plan.n_changes; i++)
         print_paragraphf(&printer, 2, "%s%s%s%s", plan.changes[i].value ? "" : "unset ", plan.changes[i].name,
                          plan.changes[i].value ? "=" : "", plan.changes[i].value ? plan.changes[i].value : "");
-    CLEANUP(freep) char *line = join_words(command, 1);
-    print_paragraphf(&printer, 2, "%s%s", line ? line : "", command[1] ? " ..." : "");
+    print_command(&printer, command);
     return EXIT_DONE;
 }
 

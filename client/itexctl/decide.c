@@ -114,8 +114,9 @@ char *decided_rejection(const struct decided *decided)
     int r;
     const Itexd__V1__Diagnostic *cause = cause_of_rejection(outcome);
     if (devices && devices->count > 0 && !decided->decision->lease)
-        r = asprintf(&text, "rejected: %u device%s asked for, but this service has no devices; go without --gpus",
-                     devices->count, devices->count == 1 ? "" : "s");
+        r = asprintf(&text, "rejected: %u device%s asked for, but %s; go without --gpus", devices->count,
+                     devices->count == 1 ? "" : "s",
+                     decided->connection ? "this service has no devices" : "only a service has any to give");
     else if (cause)
         r = asprintf(&text, "rejected by %s: %s", cause->rule ? cause->rule : "a rule",
                      cause->message ? cause->message : "");

@@ -140,8 +140,9 @@ static int print_set(const struct context *context, const struct rule_files *fil
         print_files(files);
         return 0;
     }
-    printf("rule set %" PRIu64 "%s: %s, %s, digest %s\n", info->id, info->active ? " (active)" : "",
-           info->name ? info->name : "unnamed", info->origin ? info->origin : "?", info->digest ? info->digest : "?");
+    printf("rule set %" PRIu64 " %s, %s, %s, digest %s\n", info->id, info->name ? info->name : "unnamed",
+           info->origin ? info->origin : "?", info->active ? "active" : "not active",
+           info->digest ? info->digest : "?");
     return print_rules(context, files);
 }
 
