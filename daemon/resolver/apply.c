@@ -190,7 +190,7 @@ int apply_rule(struct run *run, uint32_t rule)
             continue;
         }
         bit_set(run->blocked, def->first_action + i);
-        run->contradictions[run->n_contradictions++] = (struct contradiction){.first = other, .second = rule};
+        run->contradictions[run->n_contradictions++] = (struct contradiction){other, rule, &def->actions[i]};
     }
     return r;
 }

@@ -250,6 +250,24 @@ static int add(const struct run *run, struct resolution *result, const char *rul
     return r == -ENOENT ? 0 : r;
 }
 
+/* What two rules disagree about. */
+static const char *target_name(const struct rule_set *set, const struct set_action *action)
+{
+    switch (action->kind) {
+    case ACTION_XLA_FLAG:
+        return set->flags.defs[action->target].name;
+    case ACTION_OBLIGATION:
+        return set->obligations[action->target].token;
+    case ACTION_SET:
+    case ACTION_UNSET:
+        return set->variables[action->target].name;
+    case ACTION_XLA_DROP_UNKNOWN:
+    case ACTION_XLA_INLINE:
+        break;
+    }
+    return "TF_XLA_FLAGS";
+}
+
 static int put_service(const struct run *run, const struct input_notes *notes, struct resolution *result)
 {
     const struct rule_set *set = run->base->set;
@@ -261,8 +279,10 @@ static int put_service(const struct run *run, const struct input_notes *notes, s
     if (r == 0 && notes->oversized)
         r = add(run, result, "oversized-value", notes->oversized);
     for (size_t i = 0; i < run->n_contradictions && r == 0; i++) {
-        snprintf(detail, sizeof detail, "%.100s and %.100s", set->rules[run->contradictions[i].first].id,
-                 set->rules[run->contradictions[i].second].id);
+        const struct contradiction *found = &run->contradictions[i];
+
+        snprintf(detail, sizeof detail, "%.80s and %.80s, about %.80s", set->rules[found->first].id,
+                 set->rules[found->second].id, target_name(set, found->action));
         r = add(run, result, "contradiction", detail);
     }
     return r;

@@ -18,6 +18,7 @@ struct issued {
 struct contradiction {
     uint32_t first;
     uint32_t second;
+    const struct set_action *action; /* of the second, which is not taken */
 };
 
 struct run {

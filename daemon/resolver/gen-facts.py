@@ -105,7 +105,8 @@ def write_fact(out, index, fact, variables):
         f"     .values = values_{index}, .n_values = {len(fact.get('values', ['known'])) + 1}, "
         f".variable = {variables.index(variable) if variable else -1}, "
         f".parser = PARSER_{identifier(fact.get('parser', 'none'))},\n"
-        f"     .answers = {{{mapped}}}, .unset = {unset}, .always = {str(fact.get('always', False)).lower()},\n"
+        f"     .answers = {{{mapped}}}, .unset = {unset}, "
+        f".always = {str(fact.get('always', False)).lower()},\n"
         f"     .source = {quoted(fact['source'])}}},\n"
     )
 
@@ -131,8 +132,8 @@ def write_source(out, facts, variables, obligations):
         out.write(f"    {{{quoted(variable)}, facts_of_{variable}, {count}}},\n")
     out.write("};\n\nconst struct fact_obligation fact_obligations[] = {\n")
     for obligation in obligations:
-        settles = list(obligation.get("settles", {}).items()) or [(None, None)]
-        out.write(f"    {{{quoted(obligation['token'])}, {quoted(settles[0][0])}, {quoted(settles[0][1])}}},\n")
+        fact, value = next(iter(obligation.get("settles", {}).items()), (None, None))
+        out.write(f"    {{{quoted(obligation['token'])}, {quoted(fact)}, {quoted(value)}}},\n")
     out.write("};\nconst size_t n_fact_obligations = sizeof fact_obligations / sizeof *fact_obligations;\n")
 
 

@@ -8,8 +8,8 @@
  * over, until nothing is left to apply (the decision). docs/resolution.md is the reference.
  *
  * Results live in an arena owned by struct resolution and are valid until resolution_reset or
- * resolution_free, as long as the rule set lives; a resolution can be reused for any number of calls and then allocates
- * nothing.
+ * resolution_free, as long as the rule set lives. A resolution can be reused for any number of calls and then
+ * allocates nothing.
  */
 #ifndef ITEXD_RESOLVER_RESOLVER_H
 #define ITEXD_RESOLVER_RESOLVER_H

@@ -3,14 +3,8 @@
 
 #include <string.h>
 
+static struct rule_set *set;
 static struct resolution result = RESOLUTION_INIT;
-
-static int teardown(void **state)
-{
-    (void)state;
-    resolution_free(&result);
-    return 0;
-}
 
 static const struct rule_def rules[] = {
     {RULE("mask", SEVERITY_ERROR, OUTCOME_ABORT), ANY(CLAUSE(WHEN("affinity_mask", "invalid")))},
@@ -21,12 +15,26 @@ static const struct rule_def rules[] = {
     {RULE("shrug", SEVERITY_WARNING, OUTCOME_WARNING), ANY(CLAUSE(WHEN("late_jit", "true")))},
 };
 
+static int setup(void **state)
+{
+    (void)state;
+    set = set_of(rules, N(rules));
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    resolution_free(&result);
+    rule_set_free(set);
+    return 0;
+}
+
 static const char known[] = "itex=newest jit=off custom_ops=false ";
 
 static void check(struct resolve_input policy, const char *words, enum verdict verdict, enum mode mode, const char *env,
                   const char *names)
 {
-    struct rule_set *set = set_of(rules, N(rules));
     char all[256];
 
     strcpy(all, known);
@@ -37,7 +45,6 @@ static void check(struct resolve_input policy, const char *words, enum verdict v
     assert_int_equal(result.mode, mode);
     assert_string_equal(env_line(&result), env);
     assert_string_equal(rules_line(&result), names);
-    rule_set_free(set);
 }
 
 static void enforce(void **state)
@@ -89,7 +96,6 @@ static void what_matters_is_told(void **state)
         {"itex=2.14", "keras"},
         {"ITEX_VERBOSE=0", "keras itex"},
     };
-    struct rule_set *set = set_of(rules, N(rules));
 
     (void)state;
     for (size_t i = 0; i < N(expectations); i++) {
@@ -97,7 +103,6 @@ static void what_matters_is_told(void **state)
         if (strcmp(unknown_line(&result), expectations[i].unknown) != 0)
             fail_msg("%s: %s", expectations[i].words, unknown_line(&result));
     }
-    rule_set_free(set);
 }
 
 /* Only together do the two decide: each alone changes nothing while the other is as it is. */
@@ -105,18 +110,18 @@ static void joint_assignments_count(void **state)
 {
     const struct rule_def joint = {RULE("joint", SEVERITY_WARNING, OUTCOME_SLOW),
                                    ANY(CLAUSE(WHEN("keras", "3"), WHEN("jit", "on"), WHEN("custom_ops", "true")))};
-    struct rule_set *set = set_of(&joint, 1);
+    struct rule_set *of_joint = set_of(&joint, 1);
 
     (void)state;
-    resolve_words(set, "itex=2.15", &result);
+    resolve_words(of_joint, "itex=2.15", &result);
     assert_string_equal(unknown_line(&result), "keras jit custom_ops");
     assert_false(result.predicted_outcome_known);
-    resolve_words(set, "itex=2.15 keras=2", &result);
+    resolve_words(of_joint, "itex=2.15 keras=2", &result);
     assert_string_equal(unknown_line(&result), "");
     assert_true(result.predicted_outcome_known);
-    resolve_words(set, "itex=2.15 keras=3 jit=on custom_ops=true", &result);
+    resolve_words(of_joint, "itex=2.15 keras=3 jit=on custom_ops=true", &result);
     assert_int_equal(result.predicted_outcome, OUTCOME_SLOW);
-    rule_set_free(set);
+    rule_set_free(of_joint);
 }
 
 int main(void)
@@ -129,5 +134,5 @@ int main(void)
         cmocka_unit_test(joint_assignments_count),
     };
 
-    return cmocka_run_group_tests_name("resolver-policy", tests, NULL, teardown);
+    return cmocka_run_group_tests_name("resolver-policy", tests, setup, teardown);
 }
