@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import importlib.util
 import os
+import re
 import secrets
 import select
 import shutil
@@ -56,6 +57,9 @@ def _protocol():
 
 pb = _protocol()
 Code = pb.Error
+
+
+SANITIZER_REPORT = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error:")
 
 
 class ServiceGone(AssertionError):
@@ -370,11 +374,18 @@ class Itexd:
         return self.process is not None and self.process.poll() is None
 
     def cleanup(self):
+        """Ends it gently, which lets a sanitizer say what leaked, and fails on whatever one has said."""
         try:
             if self.process is not None:
-                self.process.kill()
-                self.process.wait()
-                self.process = None
+                self.process.terminate()
+                try:
+                    self.process.wait(TIMEOUT)
+                finally:
+                    self.process.kill()
+                    self.process.wait()
+                    self.process = None
+            reports = [line for line in self.log.splitlines() if SANITIZER_REPORT.search(line)]
+            assert not reports, "\n".join(reports) + "\n" + self.log[-20000:]
         finally:
             self.notify.close()
             if self.own_directory:
