@@ -241,7 +241,7 @@ static void test_wal_stays_bounded(void **state)
     }
     wait_recorded(fixture, 40000);
     store_status(fixture->store, &status);
-    print_message("largest WAL %llu KiB, %llu checkpoints\n", (unsigned long long)largest >> 10,
+    print_message("# largest WAL %llu KiB, %llu checkpoints\n", (unsigned long long)largest >> 10,
                   (unsigned long long)status.checkpoints);
     assert_true(status.checkpoints > 0);
     assert_true(largest < 64 << 20);

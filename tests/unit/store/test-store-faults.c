@@ -99,7 +99,7 @@ static void run_all(enum fault_kind kind, int code, bool lasting, unsigned strid
 
     while (n < FARTHEST && !run_with_fault(kind, n, code, lasting))
         n += n < 4 ? 1 : stride;
-    print_message("%u places\n", n);
+    print_message("# %u places\n", n);
 }
 
 static void test_failing_write(void **state)
