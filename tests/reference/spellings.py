@@ -7,6 +7,8 @@ others.
 
 from typing import Any, NamedTuple, Optional
 
+import tfflags
+
 GENERATIONS = ("2.14.0.2", "2.15.0.3", "newest")
 PLAIN = {"keras": "0", "jit": "off", "custom_ops": "false"}
 JOB = {"2.14.0.2": PLAIN, "2.15.0.3": PLAIN, "newest": dict(PLAIN, keras="3", jit="on")}
@@ -261,6 +263,23 @@ def flags():
     return cases + [Case({"TF_XLA_FLAGS": text}, plain, expect) for text, expect in by_generation]
 
 
+def every_flag():
+    """Each flag that some TensorFlow knows: is it known here, and is its value read as its type says?"""
+    plain = dict.fromkeys(GENERATIONS, PLAIN)
+    known = [tfflags.known_flags(generation) for generation in ("2.14", "2.15", "newest")]
+    readable = {"bool": "true", "int": "1", "string": "x", "auto-jit": "0"}
+    cases = []
+    for name, kind in known[2].items():
+        expect = tuple(off if name in flags else (None, "abort") for off, flags in zip(FLAGS_OFF, known))
+        cases.append(Case({"TF_XLA_FLAGS": f"--{name}={readable[kind]}"}, plain, expect))
+        # What cannot be read keeps the unknown flag from being fatal.
+        expect = ABORTS if kind == "string" else expect
+        cases.append(Case({"TF_XLA_FLAGS": f"--{name}=x --foo"}, plain, expect))
+        expect = tuple(off if name in flags else (None, "abort") for off, flags in zip(FLAGS_OFF, known))
+        cases.append(Case({"TF_XLA_FLAGS": f"--{name}"}, plain, expect if kind == "bool" else ABORTS))
+    return cases
+
+
 def flag_files():
     """Whatever does not start with '-' is the name of a file."""
     dies = (None, "abort")
@@ -416,6 +435,7 @@ TABLES = {
     "strict booleans": strict_booleans,
     "tiles": tiles,
     "TF_XLA_FLAGS": flags,
+    "every flag of TF_XLA_FLAGS": every_flag,
     "TF_XLA_FLAGS naming a file": flag_files,
     "exit status 0": quitting,
     "Keras 3's automatic jit": automatic_jit,

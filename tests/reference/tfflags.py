@@ -6,6 +6,7 @@ TensorFlow 2.14.1, 2.15.1 and 2.16.2 wheels by asking their parsers about every 
 changed how a boolean is read.
 """
 
+import functools
 import re
 from typing import NamedTuple, Optional
 
@@ -66,6 +67,7 @@ ALWAYS = {
 }
 
 
+@functools.cache
 def known_flags(generation: str) -> dict[str, str]:
     """Flag to type. Order matters to TensorFlow only between a boolean and the names it is a prefix of."""
     flags = dict(ALWAYS)
@@ -184,6 +186,7 @@ class Parsed(NamedTuple):
     dies: bool  # TensorFlow ends the process at them
 
 
+@functools.cache
 def parse(text: str, generation: str) -> Parsed:
     kinds = known_flags(generation)
     found = tokens(text)
