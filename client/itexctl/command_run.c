@@ -134,6 +134,16 @@ static void print_command(const struct printer *printer, char *const *command)
     free(text);
 }
 
+static int show_unmanaged(char *const *command, const struct failure *failure)
+{
+    note("%s", failure->text);
+    printf("Without a decision the command would run with its environment as it is:\n");
+    for (size_t i = 0; command[i]; i++)
+        printf("%s%s", i ? " " : "  ", command[i]);
+    printf("\n");
+    return EXIT_DONE;
+}
+
 static int show(const struct context *context, const struct run_values *values, const struct decided *decided,
                 char **command)
 {
@@ -172,7 +182,9 @@ static int run_run(struct context *context, const struct operands *operands)
              "PROGRAM",
              launcher, launcher);
     if (decide(context, &values->ask, launcher != NULL, &decided, &failure) < 0) {
-        if (failure.unavailable && !values->ask.require && !values->dry_run)
+        if (failure.unavailable && !values->ask.require && values->dry_run)
+            return show_unmanaged(command, &failure);
+        if (failure.unavailable && !values->ask.require)
             return run_unmanaged(&values->ask, command, &failure);
         return failure_report(&failure);
     }

@@ -208,6 +208,20 @@ static int run_group(struct context *context, const struct command *group, int a
     return run_command(context, operands.n_items - 1, operands.items + 1);
 }
 
+/* "itexctl help COMMAND" is what many try first. */
+static int run_help(struct context *context, const struct operands *operands)
+{
+    const struct command *const *list = commands;
+    const struct command *command = NULL;
+    for (int i = 1; i < operands->n_items && list; i++) {
+        command = find(list, operands->items[i]);
+        if (!command)
+            return refuse_command(list, operands->items[i]);
+        list = command->commands;
+    }
+    return print_help(context, command);
+}
+
 static int run(struct context *context, int argc, char **argv)
 {
     const struct option_group globals = global_group(context);
@@ -222,6 +236,8 @@ static int run(struct context *context, int argc, char **argv)
         return print_help(context, NULL);
     if (operands.n_items == 0)
         return fail(EXIT_USAGE, "which command? itexctl --help lists them");
+    if (strcmp(operands.items[0], "help") == 0)
+        return run_help(context, &operands);
     const struct command *command = find(commands, operands.items[0]);
     if (!command)
         return refuse_command(commands, operands.items[0]);

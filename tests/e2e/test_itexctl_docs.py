@@ -96,3 +96,10 @@ def test_help_fits_80_columns():
     for command in ["", *all_commands()]:
         for line in ctl(*command.split(), "--help").stdout.splitlines():
             assert len(line) <= 80, line
+
+
+@pytest.mark.parametrize("command", ["", "resolve", "rules", "rules load"])
+def test_help_as_a_command(command):
+    words = command.split()
+    assert ctl("help", *words).stdout == ctl(*words, "--help").stdout
+    assert ctl("help", *words, "no-such").returncode in (0, 2)
