@@ -21,6 +21,7 @@
 enum {
     TAIL_FRAMES = 256, /* as few as the writer copies itself */
     PRESIZED_FRAMES = 4096,
+    FULL_TIMEOUT_MS = 100,
     FRAME_HEADER = 24,
     WAL_HEADER = 32,
 };
@@ -43,6 +44,7 @@ static bool wait_until_wanted(struct store *store)
 
     pthread_mutex_lock(&store->mutex);
     store->checkpoint_runs = false;
+    pthread_cond_broadcast(&store->finished_wake);
     while (!store->checkpoint_wanted && !store->stopping)
         pthread_cond_wait(&store->checkpoint_wake, &store->mutex);
     go = !store->stopping;
@@ -85,26 +87,52 @@ static int checkpoint_here(struct store *store, int mode)
     return sql_primary(rc) == SQLITE_BUSY ? SQLITE_OK : rc;
 }
 
+/*
+ * The WAL is as long as it may be. Waits for the checkpointer, then for readers: ours end their page soon. But a
+ * foreign program that keeps a transaction open must not hold up every decision, so after a vain attempt the next is a
+ * round of pages later.
+ */
+static int checkpoint_at_limit(struct store *store, size_t frames, size_t pages)
+{
+    struct writer *writer = &store->writer;
+    int rc;
+
+    if (frames < writer->full_again)
+        return SQLITE_OK;
+    pthread_mutex_lock(&store->mutex);
+    while (store->checkpoint_runs)
+        pthread_cond_wait(&store->finished_wake, &store->mutex);
+    pthread_mutex_unlock(&store->mutex);
+    sqlite3_busy_timeout(writer->db, FULL_TIMEOUT_MS);
+    rc = checkpoint_here(store, SQLITE_CHECKPOINT_FULL);
+    sqlite3_busy_timeout(writer->db, BUSY_TIMEOUT_MS);
+    writer->full_again = frames + pages;
+    return rc;
+}
+
 int store_after_commit(struct store *store)
 {
-    size_t limit = WAL_LIMIT_BYTES / (store->writer.page_size + FRAME_HEADER) * 9 / 10;
-    size_t frames, left;
+    size_t limit = WAL_LIMIT_BYTES / (store->writer.page_size + FRAME_HEADER) * 3 / 4; /* room for a commit */
+    size_t frames, left, pages;
     bool tail, full;
     int rc;
 
     pthread_mutex_lock(&store->mutex);
+    pages = store->config.checkpoint_pages;
     frames = store->wal_frames;
     left = frames - store->wal_done;
-    full = left >= limit;
+    full = frames >= limit && left > 0;
     tail = store->wal_done > 0 && left > 0 && left <= TAIL_FRAMES && !store->checkpoint_runs;
     if (!tail && !full && left > 0 && !store->checkpoint_runs && !store->checkpoint_wanted &&
-        (left >= store->config.checkpoint_pages || store->wal_done > 0)) {
+        (left >= pages || store->wal_done > 0)) {
         store->checkpoint_wanted = true;
         pthread_cond_signal(&store->checkpoint_wake);
     }
     pthread_mutex_unlock(&store->mutex);
     if (full)
-        return checkpoint_here(store, SQLITE_CHECKPOINT_FULL);
+        return checkpoint_at_limit(store, frames, pages);
+    if (frames < limit)
+        store->writer.full_again = 0;
     rc = tail ? checkpoint_here(store, SQLITE_CHECKPOINT_PASSIVE) : SQLITE_OK;
     /* decisions are safe in the WAL: that the database cannot be written yet matters when the WAL is full */
     return sql_primary(rc) == SQLITE_CORRUPT ? rc : SQLITE_OK;

@@ -66,7 +66,8 @@ struct writer {
     uint64_t first_id, next_id; /* decisions are [first_id, next_id) */
     int64_t newest_time;        /* of the present stretch of the clock */
     size_t page_size;
-    bool full; /* durability in force */
+    size_t full_again; /* frames at which a vain wait for a checkpoint is repeated */
+    bool full;         /* durability in force */
     uint64_t retry_at_us, retry_delay_us, moved_check_at_us, upkeep_at_us;
     uint64_t swept_block, sweep_facts, sweep_outcomes;
     bool sweeping, expiring, vacuuming; /* a step of it is left */

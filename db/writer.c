@@ -16,6 +16,8 @@
 enum {
     LONGEST_RETRY_US = 5 * 1000 * 1000,
     FIRST_RETRY_US = 100 * 1000,
+    BATCH_JOBS = 512,
+    BATCH_BYTES = 4 << 20,
     UPKEEP_US = 1000 * 1000, /* looks for retention, and whether the file is still ours */
 };
 
@@ -350,12 +352,30 @@ struct turn {
     bool stopping, recording, damaged, full;
 };
 
+static size_t payload_of(const struct job *job)
+{
+    return job->kind == JOB_DECISION ? job->of.decision.row.facts.size + job->of.decision.row.outcome.size : 0;
+}
+
+/* What has queued up, as far as it is a commit that the WAL has room for. */
+static void take_batch(struct store *store, struct job_list *taken)
+{
+    struct job *job;
+    size_t jobs = 0, bytes = 0;
+
+    while ((job = STAILQ_FIRST(&store->queue)) && jobs++ < BATCH_JOBS && bytes < BATCH_BYTES) {
+        bytes += payload_of(job);
+        STAILQ_REMOVE_HEAD(&store->queue, link);
+        STAILQ_INSERT_TAIL(taken, job, link);
+    }
+}
+
 static void next_turn(struct store *store, struct turn *turn)
 {
     pthread_mutex_lock(&store->mutex);
     if (!(store->recording && has_steps_left(&store->writer)))
         wait_for_work(store);
-    STAILQ_CONCAT(&turn->taken, &store->queue);
+    take_batch(store, &turn->taken);
     turn->stopping = store->stopping && STAILQ_EMPTY(&turn->taken);
     turn->recording = store->recording;
     turn->damaged = store->damage_seen;
