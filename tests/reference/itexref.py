@@ -191,7 +191,7 @@ def settle(own: State, apply_errors: bool) -> Core:
         rule.id for rule in RULES if rule.id in held and rule.severity == "warning" and rule.solution(final)
     ]
     return Core(
-        mode="none" if rejected else mode_of(final),
+        mode=mode_of(final),
         predicted_mode=reached_mode(facts, own_held),
         outcome=worst(own_held),
         env=env,
