@@ -433,7 +433,7 @@ static void check_paths(const struct options *options, struct yaml_messages *mes
     const struct {
         const char *name;
         const struct yaml_text *value;
-    } paths[] = {{"socket", &options->socket}, {"database", &options->database}, {"rules", &options->rules}};
+    } paths[] = {{"socket", &options->socket}, {"database", &options->database}};
 
     for (size_t i = 0; i < COUNT(paths); i++)
         if (paths[i].value->text[0] != '/')
