@@ -31,6 +31,14 @@ static void tell_who(const struct printer *printer, const Itexd__V1__Decision *d
                      decision->policy ? decision->policy : "?");
 }
 
+/* A longer value is longer than anybody reads. */
+#define SHOWN_VALUE 300
+
+static const char *more_of(const char *value)
+{
+    return strlen(value) > SHOWN_VALUE ? "... (cut here)" : "";
+}
+
 /* Facts of one provenance on one line. */
 static void tell_facts_from(const struct printer *printer, const Itexd__V1__Facts *facts, const char *from,
                             const char *label)
@@ -45,8 +53,9 @@ static void tell_facts_from(const struct printer *printer, const Itexd__V1__Fact
         if (!fact->name || !fact->from || strcmp(fact->from, from) != 0)
             continue;
         bool named_only = strcmp(from, "unknown") == 0;
-        fprintf(out, "%s%s%s%s", n++ ? ", " : "", fact->name, named_only ? "" : " ",
-                named_only || !fact->value ? "" : fact->value);
+        const char *value = named_only || !fact->value ? "" : fact->value;
+        fprintf(out, "%s%s%s%.*s%s", n++ ? ", " : "", fact->name, named_only ? "" : " ", SHOWN_VALUE, value,
+                more_of(value));
     }
     fclose(out);
     if (n > 0)
@@ -65,9 +74,11 @@ static void tell_what_it_brought(const struct printer *printer, const Itexd__V1_
     print_heading(printer, TONE_BOLD, "What the job brought");
     for (size_t i = 0; i < LENGTH(provenances); i++)
         tell_facts_from(printer, decision->facts, provenances[i][0], provenances[i][1]);
-    for (size_t i = 0; i < decision->facts->n_env; i++)
-        print_fieldf(printer, i ? "" : "variables", "%s=%s", decision->facts->env[i]->name,
-                     decision->facts->env[i]->value ? decision->facts->env[i]->value : "");
+    for (size_t i = 0; i < decision->facts->n_env; i++) {
+        const Itexd__V1__Variable *variable = decision->facts->env[i];
+        const char *value = variable->value ? variable->value : "";
+        print_fieldf(printer, i ? "" : "variables", "%s=%.*s%s", variable->name, SHOWN_VALUE, value, more_of(value));
+    }
     for (size_t i = 0; i < decision->facts->n_oversized; i++)
         print_fieldf(printer, i ? "" : "too long", "%s, not looked at", decision->facts->oversized[i]);
 }

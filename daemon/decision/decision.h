@@ -16,6 +16,7 @@ struct decision_input {
     struct resolve_input resolve;
     struct env_variable *env;
     struct input_fact *facts;
+    const char **oversized; /* those that any fact or rule reads, sorted */
 };
 #define DECISION_INPUT_INIT                                                                                            \
     {                                                                                                                  \
@@ -30,6 +31,10 @@ struct decision_input {
 int decision_input_read(const Itexd__V1__Resolve *request, bool advise_by_default, struct decision_input *input,
                         char *error, size_t error_size);
 void decision_input_clear(struct decision_input *input);
+
+/* Whether a variable is of interest: a fact is read from it, or a rule may set it. What merely identifies a job to its
+ * scheduler or launcher is not, so that equal jobs are equal. name may be NULL. */
+bool decision_variable_kept(const char *name);
 
 /* What was put in, as it is stored: an owned buffer (malloc) of *size bytes. Only variables that any fact or rule reads
  * are kept, sorted by name. The resolved facts are included, for reading; replay uses env and the facts not inferred.

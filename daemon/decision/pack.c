@@ -6,23 +6,10 @@
  * left out of Facts. The messages borrow all strings; only the packed bytes are owned.
  */
 #include "daemon/decision/decision.h"
-#include "daemon/resolver/facts.h"
-#include "daemon/resolver/variables.h"
 #include "proto/cleanup.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* What a fact is read from, and what a rule may set (and so may mention). */
-static bool variable_kept(const char *name)
-{
-    if (!name)
-        return false;
-    for (size_t i = 0; i < VARIABLE_COUNT; i++)
-        if (strcmp(name, fact_variables[i].name) == 0)
-            return true;
-    return variable_settable(name);
-}
 
 static int pack_message(const ProtobufCMessage *message, uint8_t **data, size_t *size)
 {
@@ -86,13 +73,13 @@ static void add_variables(const Itexd__V1__Resolve *request, struct facts_parts 
 {
     message->env = parts->env;
     for (size_t i = 0; i < request->n_env; i++)
-        if (variable_kept(request->env[i]->name) && request->env[i]->value)
+        if (decision_variable_kept(request->env[i]->name) && request->env[i]->value)
             parts->env[message->n_env++] = request->env[i];
     qsort(parts->env, message->n_env, sizeof(*parts->env), compare_variables);
 
     message->script_env = parts->script_env;
     for (size_t i = 0; i < request->n_script_env; i++)
-        if (variable_kept(request->script_env[i]->name))
+        if (decision_variable_kept(request->script_env[i]->name))
             parts->script_env[message->n_script_env++] = request->script_env[i];
     qsort(parts->script_env, message->n_script_env, sizeof(*parts->script_env), compare_script_variables);
 

@@ -7,6 +7,7 @@
  */
 #include "daemon/decision/decision.h"
 #include "daemon/resolver/facts.h"
+#include "daemon/resolver/variables.h"
 #include "proto/cleanup.h"
 #include "proto/framing.h"
 
@@ -179,19 +180,42 @@ static int read_policy(const Itexd__V1__Resolve *request, bool advise_by_default
     return 0;
 }
 
+bool decision_variable_kept(const char *name)
+{
+    if (!name)
+        return false;
+    for (size_t i = 0; i < VARIABLE_COUNT; i++)
+        if (strcmp(name, fact_variables[i].name) == 0)
+            return true;
+    return variable_settable(name);
+}
+
+static int compare_names(const void *left, const void *right)
+{
+    return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
+
+/* Only those that are stored too: what is resolved again later must come to the same. */
 static int read_oversized(const Itexd__V1__Resolve *request, struct decision_input *input, char *error,
                           size_t error_size)
 {
+    size_t kept = 0;
     if (request->n_oversized > ITEXD_MAX_VARIABLES)
         return refuse(error, error_size, "%zu oversized variables are more than the %u that a request may hold",
                       request->n_oversized, ITEXD_MAX_VARIABLES);
+    input->oversized = calloc(request->n_oversized + 1, sizeof(*input->oversized));
+    if (!input->oversized)
+        return -ENOMEM;
     for (size_t i = 0; i < request->n_oversized; i++) {
         int r = check_variable(request->oversized[i], NULL, error, error_size);
         if (r < 0)
             return r;
+        if (decision_variable_kept(request->oversized[i]))
+            input->oversized[kept++] = request->oversized[i];
     }
-    input->resolve.oversized = (const char *const *)request->oversized;
-    input->resolve.n_oversized = request->n_oversized;
+    qsort(input->oversized, kept, sizeof(*input->oversized), compare_names);
+    input->resolve.oversized = input->oversized;
+    input->resolve.n_oversized = kept;
     return 0;
 }
 
@@ -218,6 +242,7 @@ void decision_input_clear(struct decision_input *input)
 {
     free(input->env);
     free(input->facts);
+    free(input->oversized);
     *input = (struct decision_input)DECISION_INPUT_INIT;
 }
 

@@ -129,6 +129,24 @@ static void script_beats_environment(void **state)
     decision_input_clear(&input);
 }
 
+static void oversized_names_are_those_of_interest(void **state)
+{
+    (void)state;
+    struct request request;
+    struct decision_input input = DECISION_INPUT_INIT;
+    char error[256];
+    char verbose[] = "ITEX_VERBOSE", impossible[] = "CCL_:", job[] = "SLURM_JOB_ID", backend[] = "KERAS_BACKEND";
+    char *names[] = {verbose, impossible, job, backend};
+    request_init(&request);
+    request.message.oversized = names;
+    request.message.n_oversized = 4;
+    assert_int_equal(decision_input_read(&request.message, false, &input, error, sizeof(error)), 0);
+    assert_int_equal(input.resolve.n_oversized, 2);
+    assert_string_equal(input.resolve.oversized[0], "ITEX_VERBOSE");
+    assert_string_equal(input.resolve.oversized[1], "KERAS_BACKEND");
+    decision_input_clear(&input);
+}
+
 static void mistakes_are_named(void **state)
 {
     (void)state;
@@ -327,10 +345,15 @@ static void outcome_holds_alternatives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(input_points_into_request),      cmocka_unit_test(policy_of_the_request_wins),
-        cmocka_unit_test(script_beats_environment),       cmocka_unit_test(mistakes_are_named),
-        cmocka_unit_test(facts_are_equal_for_equal_jobs), cmocka_unit_test(facts_come_back_as_a_request),
-        cmocka_unit_test(outcome_says_everything),        cmocka_unit_test(outcome_holds_alternatives),
+        cmocka_unit_test(input_points_into_request),
+        cmocka_unit_test(policy_of_the_request_wins),
+        cmocka_unit_test(script_beats_environment),
+        cmocka_unit_test(mistakes_are_named),
+        cmocka_unit_test(oversized_names_are_those_of_interest),
+        cmocka_unit_test(facts_are_equal_for_equal_jobs),
+        cmocka_unit_test(facts_come_back_as_a_request),
+        cmocka_unit_test(outcome_says_everything),
+        cmocka_unit_test(outcome_holds_alternatives),
     };
     return cmocka_run_group_tests_name("decision", tests, NULL, NULL);
 }
