@@ -315,7 +315,7 @@ int explain(const struct run *run, const struct state *own, const struct input_n
         result->mode = result->predicted_mode;
         result->n_env = result->n_obligations = 0;
     } else {
-        result->mode = run->rejected ? MODE_NONE : derive_mode(run->state.numbers);
+        result->mode = derive_mode(run->state.numbers);
     }
     return 0;
 }

@@ -55,7 +55,7 @@ static int take_ending(const struct run *run, struct ending *out)
     if (!changes || !issued)
         return -ENOMEM;
     *out = (struct ending){
-        .mode = run->rejected ? MODE_NONE : derive_mode(run->state.numbers),
+        .mode = derive_mode(run->state.numbers),
         .outcome = run->worst,
         .changes = changes,
         .issued = issued,

@@ -522,7 +522,7 @@ def test_run_goes_on_when_the_service_is_slow(impostor):
 
 def test_run_rejected_executes_nothing(service):
     result = run(service, "echo", "ran", env={"ZE_AFFINITY_MASK": "x"})
-    assert result.returncode in (1, 75)
+    assert result.returncode == 1
     assert "ran" not in result.stdout
     assert "affinity-mask" in result.stderr
 

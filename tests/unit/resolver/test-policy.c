@@ -55,7 +55,7 @@ static void enforce(void **state)
     check(policy, "keras=3", VERDICT_OK, MODE_NPD_XLA, "", "");
     check(policy, "keras=0", VERDICT_FIXED, MODE_NPD, "ITEX_DISABLE_XLA=1", "slow");
     check(policy, "keras=3 late_jit=true", VERDICT_OK, MODE_NPD_XLA, "", "shrug");
-    check(policy, "keras=3 ZE_AFFINITY_MASK=x", VERDICT_REJECTED, MODE_NONE, "", "mask");
+    check(policy, "keras=3 ZE_AFFINITY_MASK=x", VERDICT_REJECTED, MODE_NPD_XLA, "", "mask");
 }
 
 static void advise(void **state)
