@@ -247,10 +247,12 @@ static void keep_present(struct ruleset_job *job, bool activate_it)
 {
     struct rulesets *rulesets = &job->service->rulesets;
 
-    if (!activate_it)
+    if (!activate_it) {
         snprintf(rulesets->problem, sizeof rulesets->problem,
                  "the active rule set cannot be used, the shipped rules are in force; activate another set: %s",
                  job->messages.n_items > 0 ? job->messages.items[0].text : strerror(-job->error));
+        log_event(LOG_ERROR, "rules", LOG_TEXT("message", rulesets->problem));
+    }
     job->set = ruleset_get(rulesets->active);
     job->activate = activate_it;
     keep(job);
