@@ -126,16 +126,23 @@ void call_peer_gone(struct call *call)
     call->peer = NULL;
 }
 
-bool call_is_administrator(struct call *call)
+static bool administrates(uid_t uid)
 {
-    struct service *service = call->service;
-    struct peer *peer = call->peer;
+    return uid == 0 || uid == geteuid();
+}
 
-    if (call->who.uid == 0 || call->who.uid == geteuid())
+bool peer_is_administrator(const struct service *service, struct peer *peer)
+{
+    if (administrates(peer->who.uid))
         return true;
-    if (!peer || !service->has_administrators)
+    if (!service->has_administrators)
         return false;
     if (peer->administrator < 0)
         peer->administrator = process_peer_has_group(peer->fd, peer->who.gid, service->administrators) == 1;
     return peer->administrator > 0;
+}
+
+bool call_is_administrator(struct call *call)
+{
+    return call->peer ? peer_is_administrator(call->service, call->peer) : administrates(call->who.uid);
 }

@@ -46,6 +46,7 @@ void call_peer_gone(struct call *call);
 
 /* May the peer do what is for administrators? Looked up once per connection. */
 bool call_is_administrator(struct call *call);
+bool peer_is_administrator(const struct service *service, struct peer *peer);
 
 /* A refusal that belongs to no call. */
 void peer_refuse(struct service *service, struct peer *peer, uint64_t id, enum refusal refusal, const char *detail);

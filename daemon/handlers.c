@@ -261,6 +261,13 @@ static void on_packet(void *context, struct peer *peer, const uint8_t *data, siz
     memory_reset(&service->memory);
 }
 
+/* The requests that take a descriptor are for administrators. Anybody else's stays out of this process: it may belong
+ * to a file system of the sender's own, and closing it would wait for that. */
+static bool on_trust(void *context, struct peer *peer)
+{
+    return peer_is_administrator(context, peer);
+}
+
 static void on_bad_packet(void *context, struct peer *peer, int error)
 {
     if (error == -EMSGSIZE)
@@ -281,5 +288,5 @@ static void on_gone(void *context, struct peer *peer)
 struct server_callbacks handlers_callbacks(struct service *service)
 {
     return (struct server_callbacks){
-        .context = service, .packet = on_packet, .bad_packet = on_bad_packet, .gone = on_gone};
+        .context = service, .packet = on_packet, .trusted = on_trust, .bad_packet = on_bad_packet, .gone = on_gone};
 }

@@ -6,6 +6,9 @@
 #include <stdlib.h>
 
 #define MEMORY_BLOCK ((size_t)64 * 1024)
+/* Decoding any packet of 64 KiB that says each thing once needs less than a third of this. One that says the same
+ * submessage again and again would need a gigabyte: protobuf-c merges them, and copies the lists in them each time. */
+#define MEMORY_LIMIT ((size_t)16 << 20)
 
 struct memory_block {
     struct memory_block *next;
@@ -22,10 +25,14 @@ static void *take(void *context, size_t size)
         return NULL;
     if (!memory->blocks || memory->blocks->size - memory->used < rounded) {
         size_t block_size = rounded > MEMORY_BLOCK ? rounded : MEMORY_BLOCK;
+
+        if (block_size > MEMORY_LIMIT || memory->taken > MEMORY_LIMIT - block_size)
+            return NULL;
         struct memory_block *block = malloc(sizeof *block + block_size);
 
         if (!block)
             return NULL;
+        memory->taken += block_size;
         *block = (struct memory_block){.next = memory->blocks, .size = block_size};
         memory->blocks = block;
         memory->used = 0;
@@ -53,6 +60,7 @@ void memory_reset(struct memory *memory)
         memory->blocks = block->next;
         free(block);
     }
+    memory->taken = memory->blocks ? memory->blocks->size : 0;
     memory->used = 0;
 }
 

@@ -167,7 +167,8 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
             peer_hold(peer);
             return;
         }
-        ssize_t size = frame_receive(fd, server->inbound, &received);
+        bool trusted = server->callbacks.trusted(server->callbacks.context, peer);
+        ssize_t size = frame_receive(fd, server->inbound, trusted ? &received : NULL);
         if (size == -EAGAIN)
             return;
         if (size > 0)

@@ -29,6 +29,8 @@ struct server_callbacks {
     void *context;
     /* A packet of 1 to ITEXD_MAX_PACKET bytes; fd (or -1) is the callee's to close. */
     void (*packet)(void *context, struct peer *peer, const uint8_t *data, size_t size, int fd);
+    /* May descriptors come from the peer? From any other they are dropped unseen. */
+    bool (*trusted)(void *context, struct peer *peer);
     /* A packet that could not be received whole: -EMSGSIZE, -EPROTO (more than one descriptor). */
     void (*bad_packet)(void *context, struct peer *peer, int error);
     /* The peer has gone; its calls must be let go. */

@@ -3,6 +3,7 @@
 #include "proto/framing.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -40,10 +41,14 @@ ssize_t frame_receive(int socket, void *buffer, int *fd)
         char bytes[CMSG_SPACE(CONTROL_DESCRIPTORS * sizeof(int))];
     } control;
     struct iovec part = {.iov_base = buffer, .iov_len = ITEXD_MAX_PACKET};
-    struct msghdr message = {
-        .msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes, .msg_controllen = sizeof control.bytes};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
     int received = -1;
     ssize_t length;
+
+    if (fd) { /* else the kernel drops descriptors: closing one here could wait for whoever made its file system */
+        message.msg_control = control.bytes;
+        message.msg_controllen = sizeof control.bytes;
+    }
 
     if (fd)
         *fd = -1;
@@ -53,15 +58,15 @@ ssize_t frame_receive(int socket, void *buffer, int *fd)
     if (length < 0)
         return errno == EWOULDBLOCK ? -EAGAIN : -errno;
 
-    int count = collect_descriptors(&message, &received);
-    if (count > 1 || (size_t)length > ITEXD_MAX_PACKET || !fd) {
-        if (received >= 0)
-            close(received);
+    int count = fd ? collect_descriptors(&message, &received) : 0;
+    bool whole = length > 0 && (size_t)length <= ITEXD_MAX_PACKET && count <= 1;
+    if (received >= 0 && !whole) {
+        close(received);
         received = -1;
     }
     if ((size_t)length > ITEXD_MAX_PACKET)
         return -EMSGSIZE;
-    if (count > 1)
+    if (length > 0 && count > 1)
         return -EPROTO;
     if (fd)
         *fd = received;

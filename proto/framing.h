@@ -19,15 +19,17 @@
 #define ITEXD_DEFAULT_SOCKET "/run/itexd-socket/itexd.sock"
 /* A decision's string fields: what a client may send of one variable's value, a fact's value, a job's id. */
 #define ITEXD_MAX_VALUE 8192u
-#define ITEXD_MAX_FLAGS_FILE 65536u /* bytes of a flags file that the client reads; a packet holds less with the rest  \
-                                     */
+#define ITEXD_MAX_FLAGS_FILE                                                                                           \
+    65536u /* bytes of a flags file that the client reads; a packet holds less with the rest                           \
+            */
 #define ITEXD_MAX_VARIABLES 512u
 
 /*
  * Receives one packet into buffer (ITEXD_MAX_PACKET bytes). Returns its length; 0 at end of file; -EAGAIN; -EMSGSIZE
  * for a packet over the limit (consumed, its descriptors closed); -EPROTO where more than one descriptor came (closed);
  * other -errno. *fd is the descriptor that came with it, close-on-exec, or -1; the caller owns it. fd NULL: descriptors
- * are closed.
+ * are dropped by the kernel, however many there are, and never become this process's. That is for a sender who is not
+ * trusted: to close a descriptor can take as long as the file system behind it likes.
  */
 ssize_t frame_receive(int socket, void *buffer, int *fd);
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from harness import (
     MAX_PACKET,
+    NOBODY,
     SEALS,
     Client,
     Code,
@@ -76,6 +77,23 @@ def test_the_largest_packet_that_is_allowed(victim):
     victim.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_PACKET)
     victim.send_raw(packet)
     assert victim.reply(5).decision.outcome.mode == "npd"
+
+
+def test_one_submessage_again_and_again(service, victim):
+    """Each of them is merged into the one before; what that takes must not grow with the square of their number."""
+    devices = pb.Resolve(devices=pb.DeviceRequest(render_nodes=[""])).SerializeToString()
+    resolve = resolve_message().SerializeToString() + devices * 16000
+    victim.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_PACKET)
+    before = _peak(service)
+    victim.send_raw(b"\x08\x07\x1a" + _varint(len(resolve)) + resolve)
+    error_or_end(victim)
+    assert _peak(service) - before < 64 * 1024
+
+
+def _peak(service):
+    """The most memory that the service has had, in KiB."""
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
 
 
 def _varint(number):
@@ -308,6 +326,31 @@ def test_descriptors_nobody_asked_for_are_closed(service):
             os.close(fd)
         assert open_descriptors(service) == before
     service.assert_serves()
+
+
+def test_a_descriptor_with_an_empty_packet(service, victim):
+    """The packet reads as an end; what came with it must not stay behind."""
+    before = open_descriptors(service)
+    fd = memfd(b"x")
+    for _ in range(10):
+        with service.client() as client:
+            client.send_raw(b"", fds=[fd])
+            assert client.ended()
+    os.close(fd)
+    assert open_descriptors(service) <= before
+
+
+def test_descriptors_of_others_never_arrive(service, victim, as_root):
+    """Nothing is refused for them: the kernel drops them before the service would have to close them."""
+    before = open_descriptors(service)
+    fds = [memfd(b"x") for _ in range(3)]
+    with service.client(uid=NOBODY) as client:
+        for fd in fds:
+            assert client.call("status", fds=fds).WhichOneof("body") == "status"
+            assert client.error("rules_load", fds=[fd]).code == Code.NOT_PERMITTED
+    for fd in fds:
+        os.close(fd)
+    assert open_descriptors(service) <= before + 1
 
 
 def test_two_hundred_and_fifty_three_descriptors(service, victim):

@@ -181,8 +181,27 @@ static void test_unwanted_descriptors_are_closed(void **state)
     }
     send_descriptors(pair[0], 1, 1);
     assert_int_equal(frame_receive(pair[1], in, NULL), 1); /* the receiver wants none */
+    send_descriptors(pair[0], 1, 32);
+    assert_int_equal(frame_receive(pair[1], in, NULL), 1); /* nor any number of them */
     assert_int_equal(frame_send(pair[0], "next", 4, -1), 0);
     assert_int_equal(frame_receive(pair[1], in, &fd), 4);
+    close_pair(pair);
+    assert_int_equal(open_descriptors(), before);
+}
+
+/* It reads as an end, so nobody would look for a descriptor with it. */
+static void test_descriptors_of_an_empty_packet_are_closed(void **state)
+{
+    int pair[2], fd = 99;
+    int before = open_descriptors();
+
+    (void)state;
+    make_pair(pair);
+    for (int n = 1; n <= 2; n++) {
+        send_descriptors(pair[0], 0, n);
+        assert_int_equal(frame_receive(pair[1], in, &fd), 0);
+        assert_int_equal(fd, -1);
+    }
     close_pair(pair);
     assert_int_equal(open_descriptors(), before);
 }
@@ -225,6 +244,7 @@ int main(void)
         cmocka_unit_test(test_end_and_empty),
         cmocka_unit_test(test_a_descriptor_travels),
         cmocka_unit_test(test_unwanted_descriptors_are_closed),
+        cmocka_unit_test(test_descriptors_of_an_empty_packet_are_closed),
         cmocka_unit_test(test_full_is_again),
         cmocka_unit_test(test_gone_is_an_error_and_no_signal),
     };
