@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 from harness import BUILD, Client, ServiceGone
 
 CLIENTS = 6
@@ -107,18 +108,21 @@ def test_kill_under_load(itexd, rounds):
     assert total <= distinct <= total + unanswered, "a request became two decisions, or one was lost"
 
 
-def test_kill_during_start(make_itexd):
-    """Killed at some point of its first start, again and again, it comes up in the end."""
+@pytest.mark.parametrize("seed", range(8))
+def test_kill_during_start(make_itexd, seed):
+    """Killed at any point of its first start, again and again, it comes up in the end and records."""
+    source = random.Random(seed)
     service = make_itexd()
     service.write_config()
-    for delay_ms in (1, 3, 6, 10, 15, 25, 40):
+    for _ in range(6):
         service.spawn()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            service.process.wait(delay_ms / 1000)
+            service.process.wait(source.uniform(0.001, 0.03))
         service.process.kill()
         service.process.wait()
     service.start()
     service.assert_serves()
+    assert service.status().state == "ok"
     with service.client() as client:
         assert len(client.ok("rules_list").sets) == 1
 
