@@ -87,7 +87,7 @@ def test_one_submessage_again_and_again(service, victim):
     before = _peak(service)
     victim.send_raw(b"\x08\x07\x1a" + _varint(len(resolve)) + resolve)
     error_or_end(victim)
-    assert _peak(service) - before < 64 * 1024
+    assert _peak(service) - before < 64 * 1024 * SLOW  # a sanitizer needs memory of its own
 
 
 def _peak(service):
