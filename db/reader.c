@@ -50,23 +50,21 @@ static bool work(struct store *store, sqlite3 *db, struct job *job)
     return true;
 }
 
-/* Back into the round, unless it is done or was cancelled meanwhile. */
-static void put_back(struct store *store, struct job *job, bool done)
+/* Back into the round, unless it was cancelled meanwhile. */
+static void put_back(struct store *store, struct job *job)
 {
     bool drop;
 
     pthread_mutex_lock(&store->mutex);
     store->reading = NULL;
     drop = job->cancelled;
-    if (!drop && !done)
-        STAILQ_INSERT_TAIL(&store->reads, job, link);
     if (drop)
         store->n_reads--;
+    else
+        STAILQ_INSERT_TAIL(&store->reads, job, link);
     pthread_mutex_unlock(&store->mutex);
     if (drop)
         job_free(job);
-    else if (done)
-        store_complete_one(store, job);
 }
 
 void *store_reader_main(void *context)
@@ -83,7 +81,10 @@ void *store_reader_main(void *context)
         else
             fail(job);
         pthread_rwlock_unlock(&store->files);
-        put_back(store, job, done);
+        if (done)
+            store_complete_one(store, job); /* until then store_cancel must find it being read */
+        else
+            put_back(store, job);
     }
     return NULL;
 }

@@ -242,6 +242,8 @@ void store_complete(struct store *store, struct job_list *jobs)
         STAILQ_REMOVE_HEAD(jobs, link);
         if (job->ticket == 0)
             store->queued--;
+        if (store->reading == job)
+            store->reading = NULL;
         if (job->waited_for) {
             job->finished = true;
             pthread_cond_broadcast(&store->finished_wake);

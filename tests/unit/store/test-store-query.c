@@ -197,6 +197,38 @@ static void test_cancel(void **state)
     assert_int_equal(page.n, 1);
 }
 
+static void count_late(void *context, int status, const struct store_decision *rows, size_t n, uint64_t before)
+{
+    (void)status;
+    (void)rows;
+    (void)n;
+    (void)before;
+    if (*(const bool *)context)
+        fail_msg("a query called back after it was cancelled");
+}
+
+/* At whatever moment of a read the cancelling comes: in its turn, done, or on the way from one to the other. */
+static void test_cancel_at_any_moment(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct store_filter filter = {.id = 1};
+    bool cancelled[64];
+
+    for (unsigned round = 0; round < 30000; round++) {
+        bool *own = &cancelled[round % 64];
+        uint64_t ticket;
+
+        store_dispatch(fixture->store, 0);
+        *own = false;
+        ticket = store_query(fixture->store, &filter, 0, count_late, own);
+        for (volatile unsigned wait = 0; wait < round * 7 % 40000; wait++)
+            ;
+        store_cancel(fixture->store, ticket);
+        *own = true;
+    }
+    store_dispatch(fixture->store, 0);
+}
+
 static void test_short_query_passes_a_long_one(void **state)
 {
     struct fixture *fixture = *state;
@@ -252,6 +284,7 @@ int main(void)
         IN_ROWS(test_foreign_row_by_id_is_hidden),
         IN_ROWS(test_bytes_bound_a_page),
         IN_ROWS(test_cancel),
+        IN_ROWS(test_cancel_at_any_moment),
         IN_ROWS(test_short_query_passes_a_long_one),
         cmocka_unit_test_setup_teardown(test_clock_set_back, fixture_setup, fixture_teardown),
     };
