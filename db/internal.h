@@ -139,6 +139,8 @@ int store_check_database(sqlite3 *db, bool unclean);
 /* Renames the database, its WAL and shared memory; all connections are closed. 0 or -errno. */
 int store_move_aside(struct store *store);
 
+/* create.c: a new database in store->path, whole or not at all. 0, or -EIO with the problem set. */
+int store_create_file(struct store *store);
 /* From whatever version the database has to schema_version. */
 int store_migrate(sqlite3 *db);
 

@@ -41,17 +41,6 @@ void store_unlock_file(struct store *store)
     store->lock_fd = -1;
 }
 
-/* Made by us and not by SQLite: nobody else may read what jobs have in their environments. */
-static int create_file(const char *path)
-{
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-
-    if (fd < 0)
-        return -errno;
-    close(fd);
-    return 0;
-}
-
 static int open_connection(const char *path, sqlite3 **out)
 {
     sqlite3 *db = NULL;
@@ -174,12 +163,10 @@ static int move_damaged(struct store *store)
 static int open_found(struct store *store, bool create)
 {
     bool unclean = left_wal(store->path);
-    int rc, r = create ? create_file(store->path) : 0;
+    int rc;
 
-    if (r < 0) {
-        store_set_problem(store, "the database %s cannot be created: %s", store->path, strerror(-r));
+    if (create && store_create_file(store) < 0)
         return -EIO;
-    }
     pthread_rwlock_wrlock(&store->files);
     rc = open_connections(store, unclean);
     if (rc != SQLITE_OK && !is_damage(rc))

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -129,6 +130,16 @@ enum file_kind store_inspect(const char *path)
 
 /* ---- Is it sound? ------------------------------------------------------------------------------------ */
 
+/* A page that could not be read is reported in words too ("... error code=266"); a disk that fails now may work later,
+ * and the database is not to be given up for it. */
+static int finding_code(const char *text)
+{
+    const char *code = text ? strstr(text, "error code") : NULL;
+    int number = code ? atoi(code + strcspn(code, "0123456789")) : 0;
+
+    return number != 0 ? number : SQLITE_CORRUPT;
+}
+
 static int check_quickly(sqlite3 *db, const char *what)
 {
     CLEANUP(sql_finalizep) sqlite3_stmt *statement = NULL;
@@ -141,7 +152,7 @@ static int check_quickly(sqlite3 *db, const char *what)
     if (rc != SQLITE_ROW)
         return rc == SQLITE_DONE ? SQLITE_OK : rc;
     text = (const char *)sqlite3_column_text(statement, 0);
-    return text && strcmp(text, "ok") == 0 ? SQLITE_OK : SQLITE_CORRUPT;
+    return text && strcmp(text, "ok") == 0 ? SQLITE_OK : finding_code(text);
 }
 
 /* The newest rows by way of every index: what the next commits will touch. */
@@ -233,6 +244,8 @@ int store_move_aside(struct store *store)
         r = move_part(store->path, aside, "-wal");
     if (r == 0)
         r = move_part(store->path, aside, "-shm");
+    if (r == 0)
+        r = move_part(store->path, aside, "-journal");
     if (r == 0)
         r = move_part(store->path, aside, "");
     if (r < 0)
