@@ -261,11 +261,11 @@ static void bench_one_client(struct bench *bench, const struct server *server)
     learn_sizes(bench, server, load);
     start_echo(&echo, bench);
     open_disk(&disk, bench);
-    /* Turns of a few milliseconds: a disk that is slow for a while is slow for all three. */
-    for (unsigned turn = 0; turn < bench->options.rounds * 40; turn++) {
-        measure_echo(&echo, 50, &bare);
-        measure_disk(&disk, 8, &synced);
-        load_one_by_one(load, 8, &durable);
+    /* Turns of some ten milliseconds: a disk that is slow for a while is slow for all three. */
+    for (unsigned turn = 0; turn < bench->options.rounds * 8; turn++) {
+        measure_echo(&echo, 200, &bare);
+        measure_disk(&disk, 40, &synced);
+        load_one_by_one(load, 40, &durable);
     }
     close_disk(&disk);
     stop_echo(&echo);

@@ -17,6 +17,7 @@ from harness import (
     MAX_PACKET,
     NOBODY,
     SEALS,
+    SLOW,
     Client,
     Code,
     Refused,
@@ -80,7 +81,7 @@ def test_the_largest_packet_that_is_allowed(victim):
 
 
 def test_one_submessage_again_and_again(service, victim):
-    """Each of them is merged into the one before; what that takes must not grow with the square of their number."""
+    """Each is merged into the one before; what that takes must not grow with the square of their number."""
     devices = pb.Resolve(devices=pb.DeviceRequest(render_nodes=[""])).SerializeToString()
     resolve = resolve_message().SerializeToString() + devices * 16000
     victim.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_PACKET)
