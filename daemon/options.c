@@ -70,7 +70,7 @@ static const struct option_def option_table[] = {
      .help = "decisions and rule sets"},
     {.name = "rules",
      .argument = "DIRECTORY",
-     .fallback = ITEXD_RULES_DIRECTORY,
+     .fallback = ITEXD_RULES_DIR,
      .kind = YAML_TEXT,
      TO(rules),
      .help = "the shipped rule files"},

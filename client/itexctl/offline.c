@@ -14,28 +14,10 @@
 
 /* ---- Rules ------------------------------------------------------------------------------------------ */
 
-/* A program that was built and not installed has the rules beside it. */
-static const char *rules_beside_program(void)
-{
-    static char path[4096];
-    ssize_t length = readlink("/proc/self/exe", path, sizeof(path) - sizeof("/rules"));
-    if (length <= 0)
-        return NULL;
-    path[length] = '\0';
-    char *slash = strrchr(path, '/');
-    if (!slash)
-        return NULL;
-    strcpy(slash, "/rules");
-    return access(path, R_OK | X_OK) == 0 ? path : NULL;
-}
-
 const char *shipped_rules_path(void)
 {
     const char *path = getenv("ITEXD_RULES");
-    if (path && path[0])
-        return path;
-    path = rules_beside_program();
-    return path ? path : ITEXD_RULES_DIR;
+    return path && path[0] ? path : ITEXD_RULES_DIR;
 }
 
 /* All mistakes, a line each. */

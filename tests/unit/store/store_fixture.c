@@ -130,12 +130,15 @@ uint64_t record(struct fixture *fixture, const struct sample *sample)
 
 static void keep(char *buffer, size_t size, const char *text, size_t length)
 {
-    snprintf(buffer, size, "%.*s", (int)length, text ? text : "(null)");
+    size_t kept = length < size ? length : size - 1;
+
+    memcpy(buffer, text, kept);
+    buffer[kept] = '\0';
 }
 
 static void keep_text(char *buffer, size_t size, const char *text)
 {
-    keep(buffer, size, text, size);
+    keep(buffer, size, text ? text : "(null)", strlen(text ? text : "(null)"));
 }
 
 void note_page(void *context, int status, const struct store_decision *rows, size_t n_rows, uint64_t before)
