@@ -5,6 +5,7 @@
 #include "daemon/log.h"
 #include "daemon/rules/rules.h"
 #include "daemon/service.h"
+#include "daemon/wire.h"
 #include "proto/cleanup.h"
 
 #include <errno.h>
@@ -83,6 +84,14 @@ static int note_other_rules(const struct question *question, struct resolution *
     return error == -ENOENT ? 0 : error; /* a set without this rule does not speak about it */
 }
 
+/* Told before it is recorded: a decision that nobody can be sent would be in everybody's way. */
+static int too_large(struct question *question)
+{
+    snprintf(question->error, sizeof question->error,
+             "what would have to be changed does not fit in an answer; shorten TF_XLA_FLAGS, or the file it names");
+    return -EINVAL;
+}
+
 /* 0; -EINVAL with the error's text; -ENOMEM. */
 static int resolve_anew(struct question *question, struct resolution *resolution, struct outcome_entry **out)
 {
@@ -102,8 +111,11 @@ static int resolve_anew(struct question *question, struct resolution *resolution
     }
     if (error == 0)
         error = decision_pack_outcome(resolution, NULL, 0, (uint8_t **)&outcome.data, &outcome.size);
+    if (error == 0 && !wire_outcome_fits(outcome))
+        error = too_large(question);
     if (error < 0) {
         free((void *)facts.data);
+        free((void *)outcome.data);
         return error;
     }
     *out = outcome_new(resolution, facts, outcome);
@@ -286,6 +298,8 @@ static const char *check_fields(const Itexd__V1__Resolve *request)
         return "the job's id is longer than 256 bytes";
     if (request->step && strlen(request->step) > MAX_JOB_NAME)
         return "the job step's id is longer than 256 bytes";
+    if (request->inherited_digest && strlen(request->inherited_digest) >= RULES_DIGEST_SIZE)
+        return "the inherited digest is longer than a digest is";
     return NULL;
 }
 

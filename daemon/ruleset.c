@@ -70,6 +70,11 @@ int ruleset_compile(const struct rule_files *files, const char *name, bool examp
     set->digest = rules_digest(set->rules);
     if (!set->name)
         return -ENOMEM;
+    if (strlen(set->name) > RULESET_MAX_NAME) { /* it goes with every decision */
+        yaml_error(messages, (struct yaml_place){.file = files->files[0].name},
+                   "the name of the rule set is longer than %d bytes", RULESET_MAX_NAME);
+        return -EINVAL;
+    }
     error = pack_files(files, &set->files);
     if (error < 0)
         return error;

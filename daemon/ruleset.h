@@ -30,6 +30,8 @@ struct ruleset {
     struct store_blob files; /* RuleFiles; owned; dropped when the set is in the store and in force */
 };
 
+#define RULESET_MAX_NAME 128 /* bytes */
+
 struct ruleset_job;
 
 struct rulesets {

@@ -143,6 +143,8 @@ const char *wire_state_name(enum store_state_word state)
 
 /* Everything of a decision but its blobs. Room for the head: texts of bounded length and numbers. */
 #define HEAD_SIZE 4096
+/* Room for an outcome without diagnostics: the head, facts in short and the envelope need the rest. */
+#define OUTCOME_SIZE (ITEXD_MAX_PACKET - 16 * 1024)
 
 static size_t pack_head(const struct store_decision *row, uint8_t head[HEAD_SIZE])
 {
@@ -213,15 +215,34 @@ static int shorten_outcome(struct store_blob blob, size_t limit, struct store_bl
     return *owned ? 0 : -1;
 }
 
+/* A fact with a longer value is the text of a flags file; what was found in it is in other facts. */
+#define SHORT_FACT 512
+
+/* Moves facts with long values behind the others; returns how many others there are. */
+static size_t short_facts_first(Itexd__V1__Facts *facts)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < facts->n_facts; i++) {
+        Itexd__V1__Fact *fact = facts->facts[i];
+
+        if (fact->value && strlen(fact->value) > SHORT_FACT)
+            continue;
+        facts->facts[i] = facts->facts[n];
+        facts->facts[n++] = fact;
+    }
+    return n;
+}
+
 /* Leaves the facts themselves, without the job's variables they were read from. */
-static int shorten_facts(struct store_blob blob, struct store_blob *out, uint8_t **owned)
+static int shorten_facts(struct store_blob blob, bool short_ones, struct store_blob *out, uint8_t **owned)
 {
     Itexd__V1__Facts *facts = itexd__v1__facts__unpack(NULL, blob.size, blob.data);
     Itexd__V1__Facts shorter = ITEXD__V1__FACTS__INIT;
 
     if (!facts)
         return -1;
-    shorter.n_facts = facts->n_facts;
+    shorter.n_facts = short_ones ? short_facts_first(facts) : facts->n_facts;
     shorter.facts = facts->facts;
     shorter.n_oversized = facts->n_oversized;
     shorter.oversized = facts->oversized;
@@ -229,6 +250,7 @@ static int shorten_facts(struct store_blob blob, struct store_blob *out, uint8_t
     shorter.launcher = facts->launcher;
     shorter.has_apply_errors = facts->has_apply_errors;
     shorter.apply_errors = facts->apply_errors;
+    free(*owned);
     *owned = malloc(itexd__v1__facts__get_packed_size(&shorter) + 1);
     if (*owned)
         *out = (struct store_blob){.data = *owned, .size = itexd__v1__facts__pack(&shorter, *owned)};
@@ -263,8 +285,12 @@ static int parts_fill(struct parts *parts, const struct store_decision *row, siz
     parts->owned_outcome = parts->owned_facts = NULL;
     if (parts->head_size == 0)
         return -1;
-    if (parts_size(parts) > limit && shorten_facts(row->facts, &parts->facts, &parts->owned_facts) < 0)
-        return -1;
+    for (int short_ones = 0; short_ones <= 1; short_ones++) {
+        if (parts_size(parts) <= limit)
+            return 0;
+        if (shorten_facts(row->facts, short_ones, &parts->facts, &parts->owned_facts) < 0)
+            return -1;
+    }
     if (parts_size(parts) <= limit)
         return 0;
 
@@ -272,6 +298,30 @@ static int parts_fill(struct parts *parts, const struct store_decision *row, siz
     if (rest > limit)
         return -1;
     return shorten_outcome(row->outcome, limit - rest, &parts->outcome, &parts->owned_outcome);
+}
+
+/* Who asked and when, for a list that must go on: rows that only an older itexd could have recorded. */
+static void parts_bare(struct parts *parts)
+{
+    parts->outcome = parts->facts = (struct store_blob){.data = NULL};
+}
+
+bool wire_outcome_fits(struct store_blob blob)
+{
+    Itexd__V1__Outcome *outcome;
+    size_t n_diagnostics, size;
+
+    if (blob.size <= OUTCOME_SIZE)
+        return true;
+    outcome = itexd__v1__outcome__unpack(NULL, blob.size, blob.data);
+    if (!outcome)
+        return false;
+    n_diagnostics = outcome->n_diagnostics;
+    outcome->n_diagnostics = 0;
+    size = itexd__v1__outcome__get_packed_size(outcome);
+    outcome->n_diagnostics = n_diagnostics;
+    itexd__v1__outcome__free_unpacked(outcome, NULL);
+    return size <= OUTCOME_SIZE;
 }
 
 static void put_parts(struct writer *writer, const struct parts *parts)
@@ -315,7 +365,7 @@ size_t wire_query_page(uint8_t *buffer, uint64_t request, const struct store_dec
 
         /* A row is shortened only where not even a page of its own would hold it. */
         if (parts_fill(&parts, &rows[done], done == 0 ? room - 8 : ITEXD_MAX_PACKET) < 0)
-            return 0;
+            parts_bare(&parts);
         if (field_size(parts_size(&parts)) > room)
             break;
         put_header(&page, PAGE_DECISIONS, parts_size(&parts));

@@ -17,6 +17,9 @@
 
 /* More than every fact declared by every source; bounds the search for duplicates. */
 #define MAX_FACTS 128u
+/* Words and version numbers; only the text of a flags file is longer. */
+#define MAX_FACT_VALUE 256u
+#define MAX_SCRIPT_PATH 4096u
 
 __attribute__((format(printf, 3, 4))) static int refuse(char *error, size_t error_size, const char *format, ...)
 {
@@ -67,6 +70,9 @@ static int collect_variables(const Itexd__V1__Resolve *request, struct decision_
             return r;
         if (!variable->value)
             return refuse(error, error_size, "variable %s: the script sets it, but to what is missing", variable->name);
+        if (variable->file && strlen(variable->file) > MAX_SCRIPT_PATH)
+            return refuse(error, error_size, "variable %s: the script's path is longer than %u bytes", variable->name,
+                          MAX_SCRIPT_PATH);
         input->env[n++] = (struct env_variable){.name = variable->name,
                                                 .value = variable->value,
                                                 .file = variable->file ? variable->file : "script",
@@ -131,7 +137,7 @@ static int read_fact(const Itexd__V1__Fact *fact, struct input_fact *out, char *
         return refuse(error, error_size, "a fact without a name");
     if (!fact->value)
         return refuse(error, error_size, "fact %.64s: its value is missing", fact->name);
-    size_t limit = strcmp(fact->name, "xla_flags_file") == 0 ? ITEXD_MAX_FLAGS_FILE : ITEXD_MAX_VALUE;
+    size_t limit = strcmp(fact->name, "xla_flags_file") == 0 ? ITEXD_MAX_FLAGS_FILE : MAX_FACT_VALUE;
     if (strlen(fact->value) > limit)
         return refuse(error, error_size, "fact %.64s: its value is longer than %zu bytes", fact->name, limit);
     *out = (struct input_fact){.name = fact->name, .value = fact->value, .from = FROM_DECLARED};

@@ -195,6 +195,41 @@ def test_http(service):
 
 # ---- Values ------------------------------------------------------------------------------------------
 
+HUGE = {
+    "version": {"declared": {"itex": "2." + "9" * 8000}},
+    "path of a script": {
+        "script_env": [pb.ScriptVariable(name="ITEX_REMAPPER", value="x", file="f" * 60000, line=1)]
+    },
+    "digest": {"inherited_digest": "d" * 60000},
+    "flags file to be written out": {
+        "env": {"TF_XLA_FLAGS": "flags"},
+        "declared": {"keras": "3", "itex": "newest", "xla_flags_file": "--tf_xla_auto_jit=2\n" * 3000},
+    },
+    "model": {"devices": pb.DeviceRequest(count=0, model="m" * 60000)},
+    "flags file": {
+        "env": {"TF_XLA_FLAGS": "flags"},
+        "declared": {"keras": "3", "itex": "newest", "xla_flags_file": "--tf_xla_auto_jit=2\n" * 2000},
+    },
+}
+
+
+@pytest.mark.parametrize("kind", HUGE)
+def test_what_is_too_large_to_answer_is_not_recorded(service, victim, kind):
+    """Else it would break the list of everybody who may see it."""
+    victim.sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4 * MAX_PACKET)
+    before = service.status().decisions
+    fields = dict(HUGE[kind])
+    reply = victim.call(
+        "resolve", resolve_message(fields.pop("env", {}), fields.pop("declared", {}), **fields)
+    )
+    if reply.WhichOneof("body") == "error":
+        assert reply.error.code == Code.BAD_REQUEST
+        assert service.status().decisions == before
+    else:
+        assert victim.ok("explain", decision=reply.decision.id).outcome == reply.decision.outcome
+    assert victim.ok("query", limit=200).decisions
+
+
 NASTY = {
     "newlines": "1\n2\r\n3",
     "shell": "$(reboot) `id` ; rm -rf / && echo 'x' \"y\" | cat > /tmp/z #!",

@@ -143,6 +143,93 @@ static void test_wire_decision_sheds_variables_first(void **state)
     free_row(&row);
 }
 
+/* Outcome with one changed variable of a size, and one diagnostic. */
+static struct store_blob make_change(size_t value_size)
+{
+    Itexd__V1__Outcome outcome = ITEXD__V1__OUTCOME__INIT;
+    Itexd__V1__Variable variable = ITEXD__V1__VARIABLE__INIT, *variables[] = {&variable};
+    Itexd__V1__Diagnostic diagnostic = ITEXD__V1__DIAGNOSTIC__INIT, *diagnostics[] = {&diagnostic};
+    char *value = malloc(value_size + 1);
+
+    memset(value, 'c', value_size);
+    value[value_size] = '\0';
+    variable.name = "TF_XLA_FLAGS";
+    variable.value = diagnostic.message = value;
+    outcome.n_env = outcome.n_diagnostics = 1;
+    outcome.env = variables;
+    outcome.diagnostics = diagnostics;
+    uint8_t *data = malloc(itexd__v1__outcome__get_packed_size(&outcome));
+    size_t size = itexd__v1__outcome__pack(&outcome, data);
+    free(value);
+    return (struct store_blob){.data = data, .size = size};
+}
+
+/* Facts with the text of a flags file of a size between two others. */
+static struct store_blob make_file_facts(size_t file_size)
+{
+    Itexd__V1__Facts facts = ITEXD__V1__FACTS__INIT;
+    Itexd__V1__Fact keras = ITEXD__V1__FACT__INIT, file = ITEXD__V1__FACT__INIT, jit = ITEXD__V1__FACT__INIT;
+    Itexd__V1__Fact *list[] = {&keras, &file, &jit};
+    char *text = malloc(file_size + 1);
+
+    memset(text, 'f', file_size);
+    text[file_size] = '\0';
+    keras.name = "keras";
+    keras.value = "3";
+    file.name = "xla_flags_file";
+    file.value = text;
+    jit.name = "jit";
+    jit.value = "on";
+    facts.n_facts = 3;
+    facts.facts = list;
+    uint8_t *data = malloc(itexd__v1__facts__get_packed_size(&facts));
+    size_t size = itexd__v1__facts__pack(&facts, data);
+    free(text);
+    return (struct store_blob){.data = data, .size = size};
+}
+
+static void test_wire_decision_sheds_the_flags_file_next(void **state)
+{
+    struct store_decision row = make_row(1, 10, 0);
+
+    (void)state;
+    free_row(&row);
+    row.facts = make_file_facts(40000);
+    row.outcome = make_change(40000);
+    assert_true(wire_outcome_fits(row.outcome));
+    Itexd__V1__ServerPacket *packet = decode(wire_decision(buffer, 1, &row));
+    const Itexd__V1__Decision *decision = packet->reply->decision;
+    assert_int_equal(decision->facts->n_facts, 2);
+    assert_string_equal(decision->facts->facts[0]->name, "keras");
+    assert_string_equal(decision->facts->facts[1]->name, "jit");
+    assert_int_equal(strlen(decision->outcome->env[0]->value), 40000);
+    assert_int_equal(decision->outcome->diagnostics_omitted, 1);
+    itexd__v1__server_packet__free_unpacked(packet, NULL);
+    free_row(&row);
+}
+
+/* A change is never left out: what cannot be sent whole is not sent, and a list goes on behind it. */
+static void test_wire_never_cuts_a_change(void **state)
+{
+    struct store_decision rows[] = {make_row(9, 10, 1), make_row(8, 10, 0), make_row(7, 10, 1)};
+    uint64_t before = 0;
+
+    (void)state;
+    free((void *)rows[1].outcome.data);
+    rows[1].outcome = make_change(70000);
+    assert_false(wire_outcome_fits(rows[1].outcome));
+    assert_int_equal(wire_decision(buffer, 1, &rows[1]), 0);
+    Itexd__V1__ServerPacket *packet = decode(wire_query_page(buffer, 5, rows, 3, &before));
+    const Itexd__V1__QueryPage *page = packet->reply->query;
+    assert_int_equal(page->n_decisions, 3);
+    assert_int_equal(page->decisions[1]->id, 8);
+    assert_null(page->decisions[1]->outcome->verdict);
+    assert_string_equal(page->decisions[2]->outcome->verdict, "fixed");
+    itexd__v1__server_packet__free_unpacked(packet, NULL);
+    for (size_t i = 0; i < 3; i++)
+        free_row(&rows[i]);
+}
+
 static void test_wire_decision_counts_dropped_diagnostics(void **state)
 {
     struct store_decision row = make_row(1, 10, 100);
@@ -225,6 +312,8 @@ int main(void)
         cmocka_unit_test(test_wire_decision_decodes),
         cmocka_unit_test(test_wire_decision_unrecorded_has_no_number),
         cmocka_unit_test(test_wire_decision_sheds_variables_first),
+        cmocka_unit_test(test_wire_decision_sheds_the_flags_file_next),
+        cmocka_unit_test(test_wire_never_cuts_a_change),
         cmocka_unit_test(test_wire_decision_counts_dropped_diagnostics),
         cmocka_unit_test(test_wire_page_goes_on_where_it_stopped),
         cmocka_unit_test(test_wire_page_at_the_end),
