@@ -62,7 +62,7 @@ static void line_add_value(struct line *line, const char *value)
 
         if (c == '"' || c == '\\')
             line_add(line, (const char[]){'\\', *at}, 2);
-        else if (c < 0x20 || c == 0x7f)
+        else if (c < 0x20 || c >= 0x7f) /* beyond ASCII too: it may be no UTF-8, or steer a terminal all the same */
             line_add(line, escaped, (size_t)snprintf(escaped, sizeof escaped, "\\x%02x", c));
         else
             line_add(line, at, 1);

@@ -2,6 +2,7 @@
 #include "client/itexctl/errors.h"
 #include "client/core/connection.h"
 #include "client/itexctl/itexctl.h"
+#include "client/itexctl/output.h"
 #include "proto/cleanup.h"
 
 #include <stdarg.h>
@@ -82,8 +83,12 @@ int failure_from_service(struct failure *failure, const Itexd__V1__Error *error)
 /* Text from elsewhere must not steer the terminal; lines stay lines. */
 static void print_plain(const char *text)
 {
-    for (; *text; text++)
-        fputc((unsigned char)*text < ' ' && *text != '\n' && *text != '\t' ? '?' : *text, stderr);
+    while (*text) {
+        size_t length = *text == '\n' || *text == '\t' ? 0 : steering(text);
+
+        fputc(length ? '?' : *text, stderr);
+        text += length ? length : 1;
+    }
 }
 
 int failure_report(const struct failure *failure)

@@ -275,11 +275,27 @@ struct json_object *json_rule_set(const Itexd__V1__RuleSetInfo *info)
     return object;
 }
 
+/* JSON lets DEL and U+0080 to U+009F stand for themselves, terminals do not; \u00XX means the same to a reader. */
+static void print_escaped(FILE *out, const char *text)
+{
+    while (*text) {
+        size_t length = steering(text);
+
+        if (length == 1 || length == 2) {
+            fprintf(out, "\\u00%02x", (unsigned char)text[length - 1]);
+            text += length;
+        } else {
+            fputc(*text++, out);
+        }
+    }
+    fputc('\n', out);
+}
+
 int json_print(FILE *out, struct json_object *object)
 {
     const char *text = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
     if (text)
-        fprintf(out, "%s\n", text);
+        print_escaped(out, text);
     json_object_put(object);
     return text ? 0 : -ENOMEM;
 }

@@ -52,6 +52,9 @@ static inline int printer_wrap(const struct printer *printer)
 {
     return printer->width > 100 ? 100 : printer->width;
 }
+/* Bytes of the character that text begins with, if it would steer a terminal or turn the direction of writing; else 0.
+ */
+size_t steering(const char *text);
 const char *tone_start(const struct printer *printer, enum tone tone);
 const char *tone_end(const struct printer *printer);
 enum tone severity_tone(const char *severity);

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <libsmartcols.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct table {
@@ -43,13 +44,25 @@ struct table *table_new(const struct context *context, const struct table_column
     return TAKE_PTR(table);
 }
 
+/* libsmartcols writes control characters as escapes, but lets marks that turn the direction through. */
+static int set_cell(struct libscols_line *line, size_t column, const char *text)
+{
+    CLEANUP(freep) char *clean = strdup(text);
+    if (!clean)
+        return -ENOMEM;
+    for (char *at = clean; *at; at++)
+        if (steering(at) == 3)
+            memset(at, '?', 3);
+    return scols_line_set_data(line, column, clean);
+}
+
 int table_row(struct table *table, const char *const *cells)
 {
     struct libscols_line *line = scols_table_new_line(table->lines, NULL);
     if (!line)
         return -ENOMEM;
     for (size_t i = 0; i < table->n_columns; i++)
-        if (scols_line_set_data(line, i, cells[i] && cells[i][0] ? cells[i] : "-") != 0)
+        if (set_cell(line, i, cells[i] && cells[i][0] ? cells[i] : "-") != 0)
             return -ENOMEM;
     return 0;
 }

@@ -60,20 +60,44 @@ enum tone verdict_tone(const char *verdict)
     return verdict && strcmp(verdict, "advised") == 0 ? TONE_WARN : TONE_GOOD;
 }
 
-/* The text with control characters as escapes; NULL without memory. */
+/* U+0080 to U+009F; U+200E, U+200F, U+202A to U+202E and U+2066 to U+2069. */
+static bool steers_beyond_ascii(const unsigned char *at)
+{
+    if (at[0] == 0xc2)
+        return at[1] >= 0x80 && at[1] <= 0x9f;
+    if (at[0] != 0xe2)
+        return false;
+    if (at[1] == 0x80)
+        return at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xaa && at[2] <= 0xae);
+    return at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9;
+}
+
+size_t steering(const char *text)
+{
+    const unsigned char *at = (const unsigned char *)text;
+
+    if (at[0] < 0x80)
+        return at[0] != '\0' && (at[0] < ' ' || at[0] == 0x7f);
+    if (!steers_beyond_ascii(at))
+        return 0;
+    return at[0] == 0xc2 ? 2 : 3;
+}
+
+/* The text with what steers a terminal as escapes; NULL without memory. */
 static char *visible(const char *text)
 {
     char *clean = malloc(strlen(text) * 4 + 1), *to = clean;
     if (!clean)
         return NULL;
-    for (; *text; text++) {
-        unsigned char byte = (unsigned char)*text;
-        if (byte == '\n')
+    while (*text) {
+        size_t length = steering(text);
+        if (*text == '\n')
             to = stpcpy(to, "\\n");
-        else if (byte < ' ' || byte == 0x7f)
-            to += sprintf(to, "\\x%02x", byte);
-        else
+        else if (length == 0)
             *to++ = *text;
+        for (size_t i = 0; i < length && *text != '\n'; i++)
+            to += sprintf(to, "\\x%02x", (unsigned char)text[i]);
+        text += length ? length : 1;
     }
     *to = '\0';
     return clean;

@@ -318,6 +318,33 @@ def test_values_cannot_paint_the_terminal(service):
     assert "\x1b" not in result.stdout
 
 
+# What a terminal obeys: C0 and C1 controls, DEL, and marks that turn the direction of writing.
+STEERING = [b"\x1b", b"\x07", b"\r", b"\x7f", b"\xc2\x9b", b"\xe2\x80\xae"]
+
+
+def test_what_a_job_is_called_steers_no_terminal(service):
+    evil = "a\x1b[31m\x07\r\nforged line\x7f\u009b31m\u202e"
+    with service.client() as client:
+        decision = client.resolve({"ITEX_OPS_OVERRIDE": evil, "TF_XLA_FLAGS": evil}, job=evil, step=evil)
+    missing = str(service.directory / evil)
+    for arguments in (
+        ["explain", str(decision.id)],
+        ["explain", str(decision.id), "--json"],
+        ["query", "--job", evil, "--limit", "1"],
+        ["query", "--job", evil, "--limit", "1", "--json"],
+        ["env", "--format", evil],
+        ["run", "--keras", "0", "--", missing],
+        ["rules", "check", missing],
+    ):
+        result = service.ctl(*arguments, binary=True)
+        # A direction mark in JSON is for the program that reads it.
+        sought = STEERING[:-1] if "--json" in arguments else STEERING
+        assert not [mark for mark in sought if mark in result.stdout + result.stderr], arguments
+        assert b"\nforged" not in result.stdout, arguments
+    found = service.ctl("query", "--job", evil, "--limit", "1", "--json").stdout
+    assert json.loads(found)["job"] == evil
+
+
 def test_a_closed_pipe_is_no_disaster(service):
     for _ in range(30):
         service.ctl("resolve", "--keras", "0")

@@ -49,10 +49,11 @@ static char *read_line(void)
 static void test_log_escapes_what_clients_say(void **state)
 {
     (void)state;
-    log_event(LOG_INFO, "test", LOG_NUMBER("uid", 7), LOG_TEXT("job", "a\nevent=forged \"x\"\x1b[31m"),
+    log_event(LOG_INFO, "test", LOG_NUMBER("uid", 7), LOG_TEXT("job", "a\nevent=forged \"x\"\x1b[31m\xc2\x9b"),
               LOG_TEXT("plain", "a.b-c/d"), LOG_TEXT("none", NULL), LOG_TEXT("empty", ""));
-    assert_string_equal(read_line(), "event=test uid=7 job=\"a\\x0aevent=forged \\\"x\\\"\\x1b[31m\" plain=a.b-c/d "
-                                     "none=- empty=\"\"\n");
+    assert_string_equal(read_line(),
+                        "event=test uid=7 job=\"a\\x0aevent=forged \\\"x\\\"\\x1b[31m\\xc2\\x9b\" plain=a.b-c/d "
+                        "none=- empty=\"\"\n");
 }
 
 static void test_log_cuts_long_lines(void **state)
