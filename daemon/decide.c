@@ -243,6 +243,7 @@ static struct pending *make_pending(struct call *call, const Itexd__V1__Resolve 
         .verdict = outcome->verdict,
         .rules = outcome->rules,
         .n_rules = outcome->n_rules,
+        .hashes = &outcome->hashes,
         .itex = outcome->itex,
         .observed_devices = -1,
         .observed_match = -1,

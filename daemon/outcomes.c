@@ -103,6 +103,18 @@ static int copy_rules(struct outcome_entry *entry, const struct resolution *reso
     return 0;
 }
 
+static void hash_for_store(struct outcome_entry *entry)
+{
+    const struct store_decision shared = {.facts = entry->facts,
+                                          .outcome = entry->outcome,
+                                          .mode = entry->mode,
+                                          .verdict = entry->verdict,
+                                          .rules = entry->rules,
+                                          .n_rules = entry->n_rules};
+
+    store_hash(&shared, &entry->hashes);
+}
+
 struct outcome_entry *outcome_new(const struct resolution *resolution, struct store_blob facts,
                                   struct store_blob outcome)
 {
@@ -124,5 +136,6 @@ struct outcome_entry *outcome_new(const struct resolution *resolution, struct st
         outcome_put(entry);
         return NULL;
     }
+    hash_for_store(entry);
     return entry;
 }

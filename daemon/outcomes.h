@@ -33,6 +33,7 @@ struct outcome_entry {
     char *itex; /* NULL: unknown */
     const char **rules;
     size_t n_rules;
+    struct store_hashes hashes; /* so that a job that comes again is not hashed again for the store */
 };
 
 TAILQ_HEAD(outcome_uses, outcome_entry);

@@ -69,20 +69,20 @@ static int intern_find(struct writer *writer, const struct interned *what, int64
 
 static int intern_facts(struct writer *writer, const struct decision_job *decision, uint64_t block, int64_t *id)
 {
-    const struct interned what = {&writer->facts, SQL_FIND_FACTS, SQL_TOUCH_FACTS, decision->facts_hash, block};
+    const struct interned what = {&writer->facts, SQL_FIND_FACTS, SQL_TOUCH_FACTS, decision->hashes.facts, block};
     sqlite3_stmt *add = writer->statements[SQL_ADD_FACTS];
     int rc = intern_find(writer, &what, id);
 
     if (rc != SQLITE_OK || *id != 0)
         return rc;
-    sql_bind_blob(add, 1, decision->facts_hash, HASH_SIZE);
+    sql_bind_blob(add, 1, decision->hashes.facts, HASH_SIZE);
     sqlite3_bind_int64(add, 2, (int64_t)block);
     sql_bind_blob(add, 3, decision->row.facts.data, decision->row.facts.size);
     rc = sql_run(add);
     if (rc != SQLITE_OK)
         return rc;
     *id = sqlite3_last_insert_rowid(writer->db);
-    hash_cache_put(&writer->facts, decision->facts_hash, *id, block);
+    hash_cache_put(&writer->facts, decision->hashes.facts, *id, block);
     return SQLITE_OK;
 }
 
@@ -104,7 +104,7 @@ static int add_outcome_rules(struct writer *writer, const struct store_decision 
 
 static int intern_outcome(struct writer *writer, const struct decision_job *decision, uint64_t block, int64_t *id)
 {
-    const struct interned what = {&writer->outcomes, SQL_FIND_OUTCOME, SQL_TOUCH_OUTCOME, decision->outcome_hash,
+    const struct interned what = {&writer->outcomes, SQL_FIND_OUTCOME, SQL_TOUCH_OUTCOME, decision->hashes.outcome,
                                   block};
     const struct store_decision *row = &decision->row;
     sqlite3_stmt *add = writer->statements[SQL_ADD_OUTCOME];
@@ -112,7 +112,7 @@ static int intern_outcome(struct writer *writer, const struct decision_job *deci
 
     if (rc != SQLITE_OK || *id != 0)
         return rc;
-    sql_bind_blob(add, 1, decision->outcome_hash, HASH_SIZE);
+    sql_bind_blob(add, 1, decision->hashes.outcome, HASH_SIZE);
     sqlite3_bind_int64(add, 2, (int64_t)block);
     sql_bind_text(add, 3, row->mode);
     sql_bind_text(add, 4, row->verdict);
@@ -123,7 +123,7 @@ static int intern_outcome(struct writer *writer, const struct decision_job *deci
     *id = sqlite3_last_insert_rowid(writer->db);
     rc = add_outcome_rules(writer, row, *id);
     if (rc == SQLITE_OK)
-        hash_cache_put(&writer->outcomes, decision->outcome_hash, *id, block);
+        hash_cache_put(&writer->outcomes, decision->hashes.outcome, *id, block);
     return rc;
 }
 

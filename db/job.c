@@ -1,8 +1,9 @@
 /*
  * Making, completing and freeing jobs.
  *
- * Hashes are taken here, in the loop's thread: while a commit waits for the disk the next batch is being prepared, so
- * the writer's own path stays short. An outcome's hash covers its columns too: equal hash, equal row.
+ * Hashes that the caller does not bring are taken here, in the loop's thread: while a commit waits for the disk the
+ * next batch is being prepared, so the writer's own path stays short. An outcome's hash covers its columns too: equal
+ * hash, equal row.
  */
 #include "db/job.h"
 
@@ -72,23 +73,22 @@ static void hash_text(SHA256_CTX *context, const char *text)
         SHA256Update(context, &absent, 1);
 }
 
-static void hash_decision(struct decision_job *decision)
+void store_hash(const struct store_decision *decision, struct store_hashes *hashes)
 {
-    const struct store_decision *row = &decision->row;
     SHA256_CTX context;
 
     SHA256Init(&context);
-    SHA256Update(&context, row->facts.data, row->facts.size);
-    SHA256Final(decision->facts_hash, &context);
+    SHA256Update(&context, decision->facts.data, decision->facts.size);
+    SHA256Final(hashes->facts, &context);
 
     SHA256Init(&context);
-    hash_text(&context, row->mode);
-    hash_text(&context, row->verdict);
-    for (size_t i = 0; i < row->n_rules; i++)
-        hash_text(&context, row->rules[i]);
+    hash_text(&context, decision->mode);
+    hash_text(&context, decision->verdict);
+    for (size_t i = 0; i < decision->n_rules; i++)
+        hash_text(&context, decision->rules[i]);
     hash_text(&context, NULL);
-    SHA256Update(&context, row->outcome.data, row->outcome.size);
-    SHA256Final(decision->outcome_hash, &context);
+    SHA256Update(&context, decision->outcome.data, decision->outcome.size);
+    SHA256Final(hashes->outcome, &context);
 }
 
 struct job *job_decision(const struct store_decision *decision, store_written_fn done, void *context)
@@ -103,7 +103,11 @@ struct job *job_decision(const struct store_decision *decision, store_written_fn
         job_free(job);
         return NULL;
     }
-    hash_decision(&job->of.decision);
+    if (decision->hashes)
+        job->of.decision.hashes = *decision->hashes;
+    else
+        store_hash(decision, &job->of.decision.hashes);
+    job->of.decision.row.hashes = NULL;
     return job;
 }
 

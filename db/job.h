@@ -25,7 +25,7 @@ enum job_kind {
 
 struct decision_job {
     struct store_decision row;
-    uint8_t facts_hash[HASH_SIZE], outcome_hash[HASH_SIZE];
+    struct store_hashes hashes;
 };
 
 struct report_job {

@@ -71,6 +71,11 @@ struct store_blob {
     size_t size;
 };
 
+/* SHA-256 of what decisions share. Who records the same facts and outcome often computes them once (store_hash). */
+struct store_hashes {
+    uint8_t facts[32], outcome[32];
+};
+
 struct store_decision {
     uint64_t id; /* set by the store */
     uint8_t request_id[16];
@@ -89,16 +94,20 @@ struct store_decision {
     const char *verdict;
     const char *const *rules; /* of its diagnostics, for queries by rule; not filled when read */
     size_t n_rules;
-    const char *itex;            /* NULL: unknown */
-    const char *observed_mode;   /* NULL: nothing reported yet */
-    int64_t observed_devices;    /* -1: not reported */
-    int observed_match;          /* -1, 0, 1 */
-    const char *rule_set_name;   /* filled when read */
-    const char *rule_set_digest; /* filled when read */
+    const struct store_hashes *hashes; /* of these very facts, mode, verdict, rules and outcome; NULL: compute them */
+    const char *itex;                  /* NULL: unknown */
+    const char *observed_mode;         /* NULL: nothing reported yet */
+    int64_t observed_devices;          /* -1: not reported */
+    int observed_match;                /* -1, 0, 1 */
+    const char *rule_set_name;         /* filled when read */
+    const char *rule_set_digest;       /* filled when read */
 };
 
 /* status 0 and the id, or -EIO (not recorded) and 0. */
 typedef void (*store_written_fn)(void *context, int status, uint64_t id);
+
+/* Of facts, mode, verdict, rules and outcome of the decision; nothing else of it is looked at. */
+void store_hash(const struct store_decision *decision, struct store_hashes *hashes);
 
 /* 0, or -EAGAIN: the queue is full, stop taking requests until store_queued falls. */
 int store_put_decision(struct store *store, const struct store_decision *decision, store_written_fn done,
