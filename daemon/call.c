@@ -52,6 +52,8 @@ static void call_free(struct call *call)
     if (call->free_state)
         call->free_state(call->state);
     call->service->open_calls--;
+    if (call->reads)
+        quota_release(call->user, QUOTA_READS, 1);
     quota_release(call->user, QUOTA_REQUESTS, 1);
     free(call);
 }
@@ -105,6 +107,16 @@ void call_refuse(struct call *call, enum refusal refusal, const char *detail)
     call_free(call);
 }
 
+bool call_may_read(struct call *call)
+{
+    if (quota_charge(call->user, QUOTA_READS, 1)) {
+        call->reads = true;
+        return true;
+    }
+    call_refuse(call, REFUSED_READS, NULL);
+    return false;
+}
+
 void call_wait(struct call *call, struct call_list *list)
 {
     call->waits_on = list;
@@ -115,10 +127,6 @@ void call_peer_gone(struct call *call)
 {
     if (call->ticket != 0) {
         store_cancel(call->service->store, call->ticket);
-        call_free(call);
-        return;
-    }
-    if (call->waits_on) {
         call_free(call);
         return;
     }

@@ -2,8 +2,8 @@
  * A request that is being answered. It ends by exactly one of call_reply, call_done, call_decision and call_refuse,
  * which also free it; at once in its handler, or later when the store or a worker has come back.
  *
- * When the peer goes first, a call that only waits (for a read or for another request's decision) ends with it; a call
- * whose work is under way lives on without a peer, and its answer is dropped.
+ * When the peer goes first, a call that waits for a read ends with it; any other lives on without a peer until its work
+ * is done, and its answer is dropped. So hanging up does not make room for more work than the quota allows.
  */
 #ifndef ITEXD_DAEMON_CALL_H
 #define ITEXD_DAEMON_CALL_H
@@ -26,6 +26,7 @@ struct call {
     uint64_t id;
     uint64_t ticket; /* of a read in the store; 0: none */
     uint64_t about;  /* the decision or rule set that is read */
+    bool reads;      /* counted as a read of its user */
     void *state;     /* the handler's own, freed with the call */
     void (*free_state)(void *state);
 };
@@ -39,6 +40,9 @@ void call_decision(struct call *call, const struct store_decision *row);
 /* Answers with what was packed into the server's outbound buffer; size 0: it did not fit. */
 void call_packet(struct call *call, size_t size);
 void call_refuse(struct call *call, enum refusal refusal, const char *detail);
+/* May the call ask the store's reader something? False: the user has too many such calls already, and it was refused.
+ */
+bool call_may_read(struct call *call);
 /* Waits behind others; the call is answered by whoever goes through the list, which must stay where it is. */
 void call_wait(struct call *call, struct call_list *list);
 /* The peer has gone. */

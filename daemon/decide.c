@@ -45,9 +45,13 @@ static void pending_free(struct pending *pending)
 void decider_deinit(struct decider *decider)
 {
     struct pending *pending;
+    struct call *call;
 
-    while ((pending = LIST_FIRST(&decider->pending)))
+    while ((pending = LIST_FIRST(&decider->pending))) {
+        while (pending->entry && (call = TAILQ_FIRST(&pending->entry->waiters)))
+            call_refuse(call, REFUSED_STOPPING, NULL); /* nobody hears it: the peers have gone */
         pending_free(pending);
+    }
     resolution_free(&decider->resolution);
 }
 
@@ -277,8 +281,8 @@ static bool find_subject(struct call *call, const Itexd__V1__Resolve *request, s
     key->start = call->who.start;
     if (!holder)
         return true;
-    if (holder->pid <= 0 || process_read_uid(holder->pid, &owner) < 0 ||
-        process_read_stat(holder->pid, &start, NULL) < 0 || (holder->has_start_time && holder->start_time != start)) {
+    if (holder->pid <= 0 || process_identify(holder->pid, &owner, &start) < 0 ||
+        (holder->has_start_time && holder->start_time != start)) {
         call_refuse(call, REFUSED_FIELD, "the holder is no running process; check its pid");
         return false;
     }
@@ -375,6 +379,8 @@ static void decide_again(struct call *call, struct request_entry *entry)
         call_wait(call, &entry->waiters);
         return;
     }
+    if (!call_may_read(call))
+        return;
     call->ticket = store_query(call->service->store, &filter, ITEXD_MAX_PACKET, on_decided_before, call);
     if (call->ticket == 0)
         call_refuse(call, REFUSED_READS, NULL);

@@ -104,7 +104,8 @@ static int open_own(struct listener *listener, const char *path, unsigned mode, 
     listener->inode = info.st_ino;
     if (!listener->path)
         return fail(report, -ENOMEM, "out of memory");
-    if (chmod(path, mode) < 0 || listen(listener->fd, BACKLOG) < 0)
+    /* Not through a link, should somebody have put one in its place. */
+    if (fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) < 0 || listen(listener->fd, BACKLOG) < 0)
         return fail(report, -errno, "cannot listen on %s: %s", path, strerror(errno));
     return 0;
 }

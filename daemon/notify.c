@@ -63,5 +63,8 @@ void notify_status(const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
+    for (char *at = text; *at; at++)
+        if (*at == '\n') /* the next line would be another assignment */
+            *at = ' ';
     sd_notifyf(0, "STATUS=%s", text);
 }

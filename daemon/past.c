@@ -42,6 +42,8 @@ static void read_one(struct call *call, uint64_t decision, store_page_fn done)
         call_refuse(call, REFUSED_FIELD, "the request names no decision; one that was not recorded has no number");
         return;
     }
+    if (!call_may_read(call))
+        return;
     call->about = decision;
     call->ticket = store_query(call->service->store, &filter, ITEXD_MAX_PACKET, done, call);
     if (call->ticket == 0)
@@ -266,6 +268,8 @@ void past_query(struct call *call, const Itexd__V1__Query *request)
         call_refuse(call, REFUSED_FOREIGN, "what was decided for that uid");
         return;
     }
+    if (!call_may_read(call))
+        return;
     call->ticket = store_query(call->service->store, &filter, PAGE_BYTES, on_query_rows, call);
     if (call->ticket == 0)
         call_refuse(call, REFUSED_READS, NULL);

@@ -152,31 +152,44 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
         peer_close(peer, NULL);
 }
 
+/* False: there is no more to read for now. */
+static bool read_packet(struct peer *peer)
+{
+    struct server *server = peer->server;
+    const struct server_callbacks *callbacks = &server->callbacks;
+    int received = -1;
+    bool trusted = callbacks->trusted(callbacks->context, peer);
+    ssize_t size = frame_receive(peer->fd, server->inbound, trusted ? &received : NULL);
+
+    if (size == -EAGAIN)
+        return false;
+    if (size > 0)
+        callbacks->packet(callbacks->context, peer, server->inbound, (size_t)size, received);
+    else if (size == -EMSGSIZE || size == -EPROTO)
+        callbacks->bad_packet(callbacks->context, peer, (int)size);
+    else
+        peer_close(peer, size < 0 ? strerror((int)-size) : NULL);
+    return peer->state == PEER_NEW || peer->state == PEER_READY;
+}
+
 static void on_readable(evutil_socket_t fd, short what, void *context)
 {
     struct peer *peer = context;
     struct server *server = peer->server;
+    uint64_t began = clock_steady_us(), now;
+    bool more = peer->state == PEER_NEW || peer->state == PEER_READY;
 
+    (void)fd;
     (void)what;
-    for (int i = 0; i < SERVER_PACKETS_PER_TURN; i++) {
-        int received = -1;
-
-        if (peer->state == PEER_GONE || peer->state == PEER_FINISHING)
-            return;
+    for (int i = 0; more && i < SERVER_PACKETS_PER_TURN && server_has_time(server, peer->user); i++) {
         if (server->held || server->stopping) {
             peer_hold(peer);
             return;
         }
-        bool trusted = server->callbacks.trusted(server->callbacks.context, peer);
-        ssize_t size = frame_receive(fd, server->inbound, trusted ? &received : NULL);
-        if (size == -EAGAIN)
-            return;
-        if (size > 0)
-            server->callbacks.packet(server->callbacks.context, peer, server->inbound, (size_t)size, received);
-        else if (size == -EMSGSIZE || size == -EPROTO)
-            server->callbacks.bad_packet(server->callbacks.context, peer, (int)size);
-        else
-            peer_close(peer, size < 0 ? strerror((int)-size) : NULL);
+        more = read_packet(peer);
+        now = clock_steady_us();
+        peer->user->turn_us += now - began;
+        began = now;
     }
 }
 
@@ -210,8 +223,7 @@ void peer_finish(struct peer *peer)
     queue_moved(peer);
 }
 
-/* A socket closed with unread packets resets the other side, which would then miss the answers it already has. */
-static void discard_unread(int fd)
+void peer_discard_unread(int fd)
 {
     char byte;
 
@@ -233,7 +245,7 @@ void peer_close(struct peer *peer, const char *why)
     event_del(peer->readable);
     if (peer->writable)
         event_del(peer->writable);
-    discard_unread(peer->fd);
+    peer_discard_unread(peer->fd);
     close(peer->fd);
     peer->fd = -1;
     peer_unhold(peer);

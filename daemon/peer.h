@@ -59,6 +59,9 @@ void peer_close(struct peer *peer, const char *why);
 /* Reading stops and starts as the server as a whole allows. */
 void peer_hold(struct peer *peer);
 void peer_unhold(struct peer *peer);
+/* A socket closed with unread packets resets the other side, which would then miss the answers it already has. Takes a
+ * few only: who goes on sending is no client that reads. */
+void peer_discard_unread(int fd);
 /* At the end of the turn. */
 void peer_free(struct peer *peer);
 

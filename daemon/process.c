@@ -18,13 +18,13 @@
 #define SO_PEERPIDFD 77 /* Linux 6.5 */
 #endif
 
-int process_read_stat(pid_t pid, uint64_t *start, pid_t *parent)
+/* directory: of the process in /proc. It stays that process's own; when it has ended there is nothing in it any more.
+ */
+static int read_stat(int directory, uint64_t *start, pid_t *parent)
 {
-    char path[32], text[1024];
-    CLEANUP(closep) int fd = -1;
+    char text[1024];
+    CLEANUP(closep) const int fd = openat(directory, "stat", O_RDONLY | O_CLOEXEC);
 
-    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-    fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return errno == ENOENT ? -ESRCH : -errno;
     ssize_t size = read(fd, text, sizeof text - 1);
@@ -47,16 +47,35 @@ int process_read_stat(pid_t pid, uint64_t *start, pid_t *parent)
     return 0;
 }
 
-int process_read_uid(pid_t pid, uid_t *uid)
+static int open_process(pid_t pid)
 {
     char path[32];
-    struct stat info;
 
     snprintf(path, sizeof path, "/proc/%d", (int)pid);
-    if (stat(path, &info) < 0)
+    int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
         return errno == ENOENT ? -ESRCH : -errno;
+    return fd;
+}
+
+int process_read_stat(pid_t pid, uint64_t *start, pid_t *parent)
+{
+    CLEANUP(closep) const int directory = open_process(pid);
+
+    return directory < 0 ? directory : read_stat(directory, start, parent);
+}
+
+int process_identify(pid_t pid, uid_t *uid, uint64_t *start)
+{
+    CLEANUP(closep) const int directory = open_process(pid);
+    struct stat info;
+
+    if (directory < 0)
+        return directory;
+    if (fstat(directory, &info) < 0)
+        return -errno;
     *uid = info.st_uid;
-    return 0;
+    return read_stat(directory, start, NULL);
 }
 
 /* A descriptor for the process that connected; where the kernel is too old, for the one that has its pid now. */

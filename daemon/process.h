@@ -24,8 +24,8 @@ int process_of_peer(int socket, struct process *who);
 int process_peer_has_group(int socket, gid_t peer_gid, gid_t group);
 /* Start time and parent. 0, -ESRCH, other -errno. */
 int process_read_stat(pid_t pid, uint64_t *start, pid_t *parent);
-/* The owner of a running process. 0, -ESRCH, other -errno. */
-int process_read_uid(pid_t pid, uid_t *uid);
+/* Owner and start time of one process, though its pid may be given to another meanwhile. 0, -ESRCH, other -errno. */
+int process_identify(pid_t pid, uid_t *uid, uint64_t *start);
 /* Is `pid` the process (ancestor, start) or one of its descendants, within PROCESS_MAX_GENERATIONS? */
 #define PROCESS_MAX_GENERATIONS 64
 bool process_descends_from(pid_t pid, pid_t ancestor, uint64_t start);

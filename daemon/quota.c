@@ -59,6 +59,8 @@ static uint64_t limit_of(const struct quota *quota, enum quota_kind kind)
         return quota->limits.connections;
     case QUOTA_REQUESTS:
         return quota->limits.requests;
+    case QUOTA_READS:
+        return QUOTA_READS_PER_UID;
     default:
         return quota->limits.bytes;
     }

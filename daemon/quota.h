@@ -1,5 +1,6 @@
 /*
- * What each uid uses of the service: connections, requests in flight, bytes waiting to be read by it.
+ * What each uid uses of the service: connections, requests in flight, those of them that wait for the database's one
+ * reader, bytes waiting to be read by it.
  *
  * Everything is charged to and released from the object that quota_user_get returned; it goes with the last reference
  * and charge. Charges may be released in other portions than they were made in.
@@ -12,13 +13,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define QUOTA_READS_PER_UID 64 /* a quarter of what the store lets wait */
+
 struct quota_limits {
     uint64_t connections;
     uint64_t requests;
     uint64_t bytes;
 };
 
-enum quota_kind { QUOTA_CONNECTIONS, QUOTA_REQUESTS, QUOTA_BYTES, QUOTA_KINDS };
+enum quota_kind { QUOTA_CONNECTIONS, QUOTA_REQUESTS, QUOTA_READS, QUOTA_BYTES, QUOTA_KINDS };
 
 struct quota;
 
@@ -28,6 +31,7 @@ struct quota_user {
     uid_t uid;
     unsigned references;
     uint64_t used[QUOTA_KINDS];
+    uint64_t turn, turn_us; /* of the server: the last in which it was read, and the time that took */
 };
 
 #define QUOTA_BUCKETS 256

@@ -63,6 +63,8 @@ static void on_list(void *context, int status, const struct store_rule_set *sets
 
 void rulesets_list(struct call *call)
 {
+    if (!call_may_read(call))
+        return;
     call->ticket = store_rule_sets(call->service->store, 0, on_list, call);
     if (call->ticket == 0)
         call_refuse(call, REFUSED_READS, NULL);
@@ -125,6 +127,8 @@ void rulesets_show(struct call *call, const Itexd__V1__RulesShow *request)
         reply_show(call, &set, request->offset);
         return;
     }
+    if (!call_may_read(call))
+        return;
     offset = malloc(sizeof *offset);
     if (!offset) {
         call_refuse(call, REFUSED_INTERNAL, "out of memory");

@@ -72,6 +72,28 @@ static void on_reap(evutil_socket_t fd, short what, void *context)
     }
 }
 
+/* Runs behind all that was ready with the first packet of the turn. */
+static void on_turn_end(evutil_socket_t fd, short what, void *context)
+{
+    struct server *server = context;
+
+    (void)fd;
+    (void)what;
+    server->turn++;
+    server->turn_began = false;
+}
+
+bool server_has_time(struct server *server, struct quota_user *user)
+{
+    if (!server->turn_began)
+        event_active(server->turn_end, EV_TIMEOUT, 0);
+    server->turn_began = true;
+    if (user->turn != server->turn)
+        user->turn_us = 0;
+    user->turn = server->turn;
+    return user->turn_us < SERVER_TURN_US;
+}
+
 /* Once a second at most: whoever knocks without end shall not fill the log as well. */
 static void tell_refusal(struct server *server, const struct peer *peer, uint64_t limit)
 {
@@ -128,11 +150,9 @@ static void turn_one_away(struct server *server)
     int fd = accept4(server->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd >= 0) {
         size_t size = wire_refusal(server->outbound, 0, REFUSED_DESCRIPTORS, NULL);
-        char byte;
 
         frame_send(fd, server->outbound, size, -1);
-        while (recv(fd, &byte, sizeof byte, MSG_DONTWAIT | MSG_TRUNC) > 0)
-            ; /* at most the few packets a client sends before its first answer */
+        peer_discard_unread(fd);
         close(fd);
         server->refused++;
     }
@@ -198,7 +218,9 @@ int server_init(struct server *server, struct event_base *base, struct listener 
     server->resume_accept = evtimer_new(base, on_resume_accept, server);
     server->sweep = evtimer_new(base, on_sweep, server);
     server->reap = evtimer_new(base, on_reap, server);
-    if (!server->acceptable || !server->resume_accept || !server->sweep || !server->reap)
+    server->turn_end = evtimer_new(base, on_turn_end, server);
+    server->turn = 1; /* a new user's is 0 */
+    if (!server->acceptable || !server->resume_accept || !server->sweep || !server->reap || !server->turn_end)
         return -ENOMEM;
     if (server->reserve < 0)
         return -errno;
@@ -275,6 +297,7 @@ void server_deinit(struct server *server)
     free_event(&server->resume_accept);
     free_event(&server->sweep);
     free_event(&server->reap);
+    free_event(&server->turn_end);
     if (server->reserve >= 0)
         close(server->reserve);
     listener_close(&server->listener);

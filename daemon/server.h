@@ -3,7 +3,9 @@
  * is told by callbacks.
  *
  * Limits: connections in all and per uid, bytes queued for a peer and for a uid, SERVER_PACKETS_PER_TURN packets of a
- * peer and SERVER_ACCEPTS_PER_TURN connections a turn, a time for hello and for a queue to move.
+ * peer, SERVER_TURN_US for all packets of a uid and SERVER_ACCEPTS_PER_TURN connections a turn, a time for hello and
+ * for a queue to move. A turn ends when everything that was ready at its beginning has had its chance; so however many
+ * connections one user has, and however dear its requests are, another waits for one such share of it at most.
  */
 #ifndef ITEXD_DAEMON_SERVER_H
 #define ITEXD_DAEMON_SERVER_H
@@ -14,6 +16,7 @@
 
 #define SERVER_PACKETS_PER_TURN 16
 #define SERVER_ACCEPTS_PER_TURN 64
+#define SERVER_TURN_US 4000 /* and the packet with which it is passed */
 
 TAILQ_HEAD(peer_list, peer);
 
@@ -43,9 +46,11 @@ struct server {
     struct server_limits limits;
     struct quota quota;
     struct listener listener;
-    struct event *acceptable, *resume_accept, *sweep, *reap;
+    struct event *acceptable, *resume_accept, *sweep, *reap, *turn_end;
     int reserve; /* a descriptor given up to tell a client that there are no more */
-    bool held;   /* nobody is read */
+    uint64_t turn;
+    bool turn_began; /* somebody was read in it */
+    bool held;       /* nobody is read */
     bool stopping;
     struct peer_list peers, gone, without_hello, slow, held_peers; /* the timed ones oldest first */
     size_t n_peers;
@@ -70,6 +75,8 @@ bool server_flushed(const struct server *server);
 void server_greeted(struct server *server, struct peer *peer);
 void server_deinit(struct server *server);
 
+/* For peer.c: has the user time left in this turn? Then the packet that is read next is on its account. */
+bool server_has_time(struct server *server, struct quota_user *user);
 /* For peer.c: what the peer's deadline is for; the time counts from its since_ms. */
 void server_time(struct peer *peer, enum peer_timing timing);
 

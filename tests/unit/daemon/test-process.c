@@ -85,13 +85,15 @@ static void test_process_descends(void **state)
 
 static void test_process_that_is_not_there(void **state)
 {
-    uint64_t start;
+    uint64_t start, identified;
     uid_t uid;
 
     (void)state;
     assert_true(process_read_stat(0x3ffffff, &start, NULL) < 0);
-    assert_true(process_read_uid(0x3ffffff, &uid) < 0);
-    assert_int_equal(process_read_uid(getpid(), &uid), 0);
+    assert_true(process_identify(0x3ffffff, &uid, &identified) < 0);
+    assert_int_equal(process_identify(getpid(), &uid, &identified), 0);
+    assert_int_equal(process_read_stat(getpid(), &start, NULL), 0);
+    assert_true(identified == start);
     assert_int_equal(uid, geteuid());
 }
 

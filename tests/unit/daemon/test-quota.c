@@ -36,6 +36,9 @@ static void test_quota_of_one_user_is_not_anothers(void **state)
     assert_ptr_not_equal(one, other);
     assert_true(quota_charge(one, QUOTA_BYTES, 100));
     assert_false(quota_charge(one, QUOTA_BYTES, 1));
+    assert_true(quota_charge(one, QUOTA_READS, QUOTA_READS_PER_UID));
+    assert_false(quota_charge(one, QUOTA_READS, 1));
+    quota_release(one, QUOTA_READS, QUOTA_READS_PER_UID);
     assert_true(quota_charge(other, QUOTA_BYTES, 100));
     quota_release(one, QUOTA_BYTES, 100);
     quota_release(other, QUOTA_BYTES, 100);
