@@ -104,6 +104,7 @@ static void on_store_ready(evutil_socket_t fd, short what, void *context)
     (void)what;
     store_dispatch(service->store, STORE_EVENTS_PER_TURN);
     recording_check(service);
+    rulesets_check_store(service);
     if (service->server.held && decide_unblock(service) &&
         store_queued(service->store) <= service->options.write_queue / 2)
         server_resume(&service->server);

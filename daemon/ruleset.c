@@ -154,12 +154,8 @@ void rulesets_adopt(struct service *service, struct ruleset *set)
     outcomes_clear(&service->outcomes);
     ruleset_put(rulesets->active);
     rulesets->active = set;
-    if (set->id != 0) {
-        free((void *)set->files.data);
-        set->files = (struct store_blob){.data = NULL};
-    } else {
-        rulesets_watch_store(service);
-    }
+    rulesets->generation = store_generation(service->store);
+    rulesets_watch_store(service);
     malloc_trim(0); /* compiling leaves several megabytes behind */
     log_event(LOG_NOTICE, "rules-active", LOG_NUMBER("id", set->id), LOG_TEXT("name", set->name),
               LOG_TEXT("digest", set->digest), LOG_TEXT("origin", set->shipped ? "shipped" : "loaded"));

@@ -27,7 +27,7 @@ struct ruleset {
     const char *digest; /* lives in rules */
     bool shipped;
     bool chosen;             /* by a person */
-    struct store_blob files; /* RuleFiles; owned; dropped when the set is in the store and in force */
+    struct store_blob files; /* RuleFiles; owned; kept, for another database may take the place of ours */
 };
 
 #define RULESET_MAX_NAME 128 /* bytes */
@@ -36,6 +36,7 @@ struct ruleset_job;
 
 struct rulesets {
     struct ruleset *active;
+    uint64_t generation; /* of the database in which the numbers of sets are meant */
     uint64_t waiting_id; /* of newer shipped rules; 0: none wait */
     char *waiting_name;
     char waiting_digest[RULES_DIGEST_SIZE];
@@ -81,5 +82,7 @@ void rulesets_show(struct call *call, const Itexd__V1__RulesShow *request);
 void rulesets_reload(struct service *service, struct call *call);
 /* Watches for the store's return while the set in force is not in it. */
 void rulesets_watch_store(struct service *service);
+/* Sees whether another database has taken the place of the one that the set in force is in; then it goes into that. */
+void rulesets_check_store(struct service *service);
 
 #endif

@@ -570,6 +570,19 @@ void rulesets_watch_store(struct service *service)
         evtimer_add(rulesets->attach, &second);
 }
 
+void rulesets_check_store(struct service *service)
+{
+    struct rulesets *rulesets = &service->rulesets;
+    uint64_t generation = store_generation(service->store);
+
+    if (!rulesets->active || generation == rulesets->generation)
+        return;
+    rulesets->generation = generation;
+    rulesets->active->id = 0;
+    rulesets_set_waiting(rulesets, NULL);
+    rulesets_watch_store(service);
+}
+
 void rulesets_deinit(struct service *service)
 {
     struct rulesets *rulesets = &service->rulesets;

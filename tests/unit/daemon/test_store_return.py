@@ -1,4 +1,4 @@
-"""The database was away when itexd started and comes back while it serves: which rules are in force then."""
+"""The database comes back, or another takes its place, while itexd serves: which rules are in force then."""
 
 from __future__ import annotations
 
@@ -60,6 +60,32 @@ def start_without_database(service):
             assert client.resolve(declared={"keras": "0"}).recorded
 
     return put_back
+
+
+def take_database_away(service):
+    """While it serves; returns once decisions are recorded in the new one."""
+    for path in service.database.parent.iterdir():
+        if not path.name.endswith("-lock"):
+            path.unlink()
+    end = time.monotonic() + DEADLINE
+    with service.client() as client:
+        while not (service.database.exists() and client.resolve(declared={"keras": "0"}).recorded):
+            assert time.monotonic() < end, f"nothing is recorded: {service.status()}"
+            time.sleep(0.05)
+
+
+def test_shipped_rules_go_into_a_new_database(service):
+    take_database_away(service)
+    assert (service.status().state, service.status().ruleset.name) == ("ok", "shipped")
+
+
+def test_rules_that_were_chosen_go_into_a_new_database(service):
+    choose_own_rules(service)
+    take_database_away(service)
+    assert (service.status().state, service.status().ruleset.name) == ("ok", "ours")
+    service.stop()
+    service.start()
+    assert service.status().ruleset.name == "ours"
 
 
 def test_shipped_rules_stay(service):
