@@ -38,6 +38,12 @@ MAX_PACKET = 65536
 SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 MAJOR, MINOR = 1, 0
 NOBODY = 65534
+# What an instrumented build reads, handed on to programs whose environment is otherwise their own.
+INSTRUMENTED = {
+    name: os.environ[name]
+    for name in ("ASAN_OPTIONS", "TSAN_OPTIONS", "GCOV_ERROR_FILE")
+    if name in os.environ
+}
 SLOW = float(os.environ.get("ITEXD_TEST_SLOWNESS", "1"))  # sanitizer and loaded builds raise it
 TIMEOUT = 20 * SLOW
 
@@ -308,10 +314,9 @@ class Itexd:
         """Starts the process without waiting for anything."""
         self.notify.drain()
         environment = {
+            **INSTRUMENTED,
             "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
             "NOTIFY_SOCKET": self.notify.path,
-            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", ""),
-            "TSAN_OPTIONS": os.environ.get("TSAN_OPTIONS", ""),
             **self.env,
         }
         with self.log_path.open("ab") as log:
@@ -429,7 +434,12 @@ class Itexd:
 
 def ctl(*arguments, socket_path=None, env=None, user=None, binary=False, timeout=TIMEOUT, **options):
     """Runs the real itexctl in an environment of its own and returns the CompletedProcess."""
-    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LANG": "C.UTF-8", **(env or {})}
+    environment = {
+        **INSTRUMENTED,
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "LANG": "C.UTF-8",
+        **(env or {}),
+    }
     if socket_path is not None:
         environment.setdefault("ITEXD_SOCKET", str(socket_path))
     if user is not None:

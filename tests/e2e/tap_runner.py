@@ -2,11 +2,12 @@
 
     tap_runner.py FILE... [pytest options]
 
-Nothing but TAP goes to stdout; what a failing case has to say follows it as comments.
+Nothing but TAP goes to stdout, pytest's own words go to stderr; what a failing case has to say follows it as comments.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -51,8 +52,9 @@ class Tap:
 
 
 def main():
-    tap = Tap(sys.stdout)
-    options = ["-p", "no:terminal", "-p", "no:cacheprovider", *sys.argv[1:]]
+    tap = Tap(os.fdopen(os.dup(sys.stdout.fileno()), "w"))
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    options = ["-q", "-p", "no:cacheprovider", *sys.argv[1:]]
     status = pytest.main(options, plugins=[tap])
     if status not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) and tap.count == 0:
         tap.case(False, f"pytest ended with {status!r}")
