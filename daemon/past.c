@@ -8,6 +8,7 @@
 #include "daemon/wire.h"
 #include "proto/framing.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +51,7 @@ static void read_one(struct call *call, uint64_t decision, store_page_fn done)
         call_refuse(call, REFUSED_READS, NULL);
 }
 
-/* The row that read_one found, if the peer may have it; else the call has been refused. `what` is for the refusal. */
+/* The row that read_one found, if the peer may have it; else the call has been refused. */
 static const struct store_decision *own_row(struct call *call, int status, const struct store_decision *rows,
                                             size_t n_rows, bool administrators_too)
 {
@@ -156,7 +157,7 @@ static void on_report_written(void *context, int status, uint64_t id)
     struct call *call = context;
 
     (void)id;
-    if (status < 0)
+    if (status < 0 && status != -EALREADY) /* another report was faster: it stands, this one is only answered */
         refuse_store(call);
     else
         reply_report(call);
@@ -178,7 +179,8 @@ static void on_report_row(void *context, int status, const struct store_decision
     /* Where nothing was promised (advise, nothing reached) there is nothing to differ from. */
     report->match = !row->mode || strcmp(row->mode, report->mode) == 0;
     report->promised = row->mode ? strdup(row->mode) : NULL;
-    if (row->observed_mode) { /* the first report stands; this one is only answered */
+    /* The first report stands, but that a later process got something else is worth knowing, once. */
+    if (row->observed_mode && (report->match || row->observed_match == 0)) {
         reply_report(call);
         return;
     }

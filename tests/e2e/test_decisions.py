@@ -323,6 +323,14 @@ def test_a_report_that_differs_is_told_and_kept_once(client):
     assert (observed.mode, observed.match) == ("none", False), "the first report of a process counts"
 
 
+def test_a_later_report_that_differs_takes_the_place_of_one_as_promised(client):
+    decision = client.resolve(declared={"keras": "0", "itex": NEWEST})
+    assert client.ok("report", decision=decision.id, mode="npd", devices=1).match
+    assert not client.ok("report", decision=decision.id, mode="none", devices=0).match
+    observed = client.ok("explain", decision=decision.id).observed
+    assert (observed.mode, observed.match) == ("none", False)
+
+
 def test_a_report_with_a_mode_that_does_not_exist(client):
     decision = client.resolve(declared={"keras": "0"})
     assert client.error("report", decision=decision.id, mode="warp", devices=0).code == Code.BAD_REQUEST
