@@ -2,7 +2,8 @@
 
     tap_runner.py FILE... [pytest options]
 
-Nothing but TAP goes to stdout, pytest's own words go to stderr; what a failing case has to say follows it as comments.
+Nothing but TAP goes to stdout, pytest's own words go to stderr; what a failing case has to say follows it
+as comments.
 """
 
 from __future__ import annotations
