@@ -183,7 +183,7 @@ static void greet(struct service *service, struct peer *peer, uint64_t id, const
     }
     log_event(LOG_DEBUG, "hello", LOG_NUMBER("uid", peer->who.uid), LOG_NUMBER("pid", peer->who.pid),
               LOG_TEXT("client", hello->name));
-    server_greeted(&service->server, peer);
+    server_greeted(peer);
     reply_hello(service, peer, id);
 }
 

@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,17 +130,6 @@ void log_fields(enum log_level level, const char *event, const struct log_field 
     line.text[line.size++] = '\n';
     line.text[line.size] = '\0';
     enqueue(&line);
-}
-
-void log_text(enum log_level level, const char *event, const char *format, ...)
-{
-    char text[LOG_LINE];
-    va_list arguments;
-
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    log_event(level, event, LOG_TEXT("message", text));
 }
 
 void log_set_level(enum log_level level)

@@ -36,7 +36,5 @@ uint64_t log_dropped(void);
 void log_fields(enum log_level level, const char *event, const struct log_field *fields);
 #define log_event(level, event, ...)                                                                                   \
     log_fields((level), (event), (const struct log_field[]){__VA_ARGS__, {.key = (const char *)0}})
-/* For an event that text alone describes. */
-void log_text(enum log_level level, const char *event, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 #endif

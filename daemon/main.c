@@ -129,7 +129,8 @@ static void on_stop_check(evutil_socket_t fd, short what, void *context)
     event_base_loopbreak(service->base);
 }
 
-void service_stop(struct service *service, const char *why)
+/* What is pending is answered first. */
+static void stop(struct service *service, const char *why)
 {
     if (service->stopping)
         return;
@@ -144,7 +145,7 @@ void service_stop(struct service *service, const char *why)
 static void on_stop_signal(evutil_socket_t number, short what, void *context)
 {
     (void)what;
-    service_stop(context, number == SIGTERM ? "SIGTERM" : "SIGINT");
+    stop(context, number == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
 static void on_hangup(evutil_socket_t number, short what, void *context)

@@ -50,11 +50,8 @@ struct outcome_entry *outcomes_find(struct outcomes *outcomes, const void *key, 
 
     while (entry && (entry->hash != hash || entry->key.size != size || memcmp(entry->key.data, key, size) != 0))
         entry = entry->next;
-    if (!entry) {
-        outcomes->misses++;
+    if (!entry)
         return NULL;
-    }
-    outcomes->hits++;
     TAILQ_REMOVE(&outcomes->uses, entry, use);
     TAILQ_INSERT_TAIL(&outcomes->uses, entry, use);
     entry->references++;

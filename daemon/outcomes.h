@@ -44,7 +44,6 @@ struct outcomes {
     struct outcome_uses uses; /* the least recent first */
     uint64_t seed;
     size_t bytes, limit;
-    uint64_t hits, misses;
 };
 
 void outcomes_init(struct outcomes *outcomes, size_t limit);

@@ -50,8 +50,8 @@ static int pack_files(const struct rule_files *files, struct store_blob *out)
     return 0;
 }
 
-int ruleset_compile(const struct rule_files *files, const char *name, bool examples, struct ruleset **out,
-                    struct yaml_messages *messages)
+static int compile(const struct rule_files *files, const char *name, struct ruleset **out,
+                   struct yaml_messages *messages)
 {
     CLEANUP(ruleset_putp) struct ruleset *set = calloc(1, sizeof *set);
     int error;
@@ -62,10 +62,6 @@ int ruleset_compile(const struct rule_files *files, const char *name, bool examp
     error = rules_load(files, &set->rules, messages);
     if (error < 0)
         return error;
-    if (examples)
-        rules_run_examples(set->rules, messages);
-    if (messages->n_errors > 0)
-        return -EINVAL;
     set->name = strdup(name && *name ? name : rules_name(set->rules));
     set->digest = rules_digest(set->rules);
     if (!set->name)
@@ -90,9 +86,11 @@ static int add_files(const Itexd__V1__RuleFiles *message, struct rule_files *fil
         const char *name = file->name && *file->name ? file->name : "(unnamed)";
         int error = rule_files_add(files, name, text, strlen(text));
 
-        if (error == -EINVAL)
+        if (error == -EINVAL || error == -EEXIST) {
             yaml_error(messages, (struct yaml_place){.file = name},
                        "cannot be one of the files; each needs a name of its own, without a directory");
+            return -EINVAL;
+        }
         if (error < 0)
             return error;
     }
@@ -113,7 +111,7 @@ int ruleset_compile_stored(struct store_blob blob, const char *name, struct rule
     }
     error = add_files(message, &files, messages);
     itexd__v1__rule_files__free_unpacked(message, NULL);
-    return error < 0 ? error : ruleset_compile(&files, name, false, out, messages);
+    return error < 0 ? error : compile(&files, name, out, messages);
 }
 
 int ruleset_compile_directory(const char *path, struct ruleset **out, struct yaml_messages *messages)
@@ -128,7 +126,7 @@ int ruleset_compile_directory(const char *path, struct ruleset **out, struct yam
                    error < 0 ? strerror(-error) : "");
         return -EINVAL;
     }
-    error = ruleset_compile(&files, NULL, false, out, messages);
+    error = compile(&files, NULL, out, messages);
     if (error == 0)
         (*out)->shipped = true;
     return error;

@@ -54,9 +54,7 @@ static inline void ruleset_putp(struct ruleset **set)
     *set = NULL;
 }
 
-/* Compiles; with examples, runs them too. name NULL: the files' own. 0; -EINVAL with messages; -ENOMEM. Any thread. */
-int ruleset_compile(const struct rule_files *files, const char *name, bool examples, struct ruleset **out,
-                    struct yaml_messages *messages);
+/* Any thread. name NULL: the files' own. 0; -EINVAL with messages; -ENOMEM. */
 int ruleset_compile_stored(struct store_blob files, const char *name, struct ruleset **out,
                            struct yaml_messages *messages);
 int ruleset_compile_directory(const char *path, struct ruleset **out, struct yaml_messages *messages);

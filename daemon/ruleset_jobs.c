@@ -333,7 +333,7 @@ void rulesets_load(struct call *call, const Itexd__V1__RulesLoad *request, int f
     const char *wrong = check_memfd(fd);
     struct ruleset_job *job;
 
-    if (!wrong && request->name && strlen(request->name) > 128)
+    if (!wrong && request->name && strlen(request->name) > RULESET_MAX_NAME)
         wrong = "the name of a rule set is 128 bytes at most";
     if (wrong) {
         if (fd >= 0)

@@ -233,9 +233,8 @@ void server_set_limits(struct server *server, const struct server_limits *limits
     server->quota.limits = limits->user;
 }
 
-void server_greeted(struct server *server, struct peer *peer)
+void server_greeted(struct peer *peer)
 {
-    (void)server;
     peer->state = PEER_READY;
     server_time(peer, STAILQ_EMPTY(&peer->packets) ? PEER_UNTIMED : PEER_TIMED_QUEUE);
 }

@@ -72,7 +72,7 @@ void server_stop(struct server *server);
 /* True when nothing waits to be read by any peer. */
 bool server_flushed(const struct server *server);
 /* The peer has said hello. */
-void server_greeted(struct server *server, struct peer *peer);
+void server_greeted(struct peer *peer);
 void server_deinit(struct server *server);
 
 /* For peer.c: has the user time left in this turn? Then the packet that is read next is on its account. */

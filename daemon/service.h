@@ -44,7 +44,5 @@ struct service {
 void service_hold(struct service *service);
 /* Limits and the like that may change while serving. */
 void service_apply_options(struct service *service);
-/* Begins to stop; answers what is pending first. */
-void service_stop(struct service *service, const char *why);
 
 #endif

@@ -129,7 +129,7 @@ size_t wire_event(uint8_t *buffer, const char *kind, const char *text)
     return itexd__v1__server_packet__pack(&packet, buffer);
 }
 
-const char *wire_state_name(enum store_state_word state)
+static const char *state_name(enum store_state_word state)
 {
     static const char *const names[] = {
         [STORE_ASKED] = "asked",
@@ -157,7 +157,7 @@ static size_t pack_head(const struct store_decision *row, uint8_t head[HEAD_SIZE
     decision.id = row->id;
     decision.has_recorded = true;
     decision.recorded = row->id != 0;
-    decision.state = (char *)wire_state_name(row->state);
+    decision.state = (char *)state_name(row->state);
     decision.has_time_ms = true;
     decision.time_ms = row->time_ms;
     decision.job = (char *)row->job;

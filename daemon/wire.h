@@ -29,6 +29,4 @@ size_t wire_decision(uint8_t *buffer, uint64_t request, const struct store_decis
 size_t wire_query_page(uint8_t *buffer, uint64_t request, const struct store_decision *rows, size_t n_rows,
                        uint64_t *before);
 
-const char *wire_state_name(enum store_state_word state);
-
 #endif

@@ -170,7 +170,6 @@ int store_begin(struct writer *writer);
 int store_commit(struct writer *writer);
 void store_rollback(struct writer *writer);
 int store_writer_prepare(struct store *store);
-int store_add_event(struct writer *writer, const char *kind, const char *text);
 
 /* decisions.c, rule_sets.c: within a transaction. SQLITE_OK also where the job alone failed (job->status). */
 int store_write_decision(struct writer *writer, struct job *job);

@@ -72,7 +72,7 @@ void store_rollback(struct writer *writer)
     hash_cache_clear(&writer->outcomes);
 }
 
-int store_add_event(struct writer *writer, const char *kind, const char *text)
+static int add_event(struct writer *writer, const char *kind, const char *text)
 {
     sqlite3_stmt *add = writer->statements[SQL_ADD_EVENT];
 
@@ -241,7 +241,7 @@ static int write_resumption(struct store *store)
     snprintf(text, sizeof text, "recording resumes; %llu decisions were not recorded", (unsigned long long)lost);
     rc = store_begin(&store->writer);
     if (rc == SQLITE_OK)
-        rc = store_add_event(&store->writer, "recording", text);
+        rc = add_event(&store->writer, "recording", text);
     if (rc == SQLITE_OK)
         rc = store_commit(&store->writer);
     if (rc != SQLITE_OK)

@@ -45,11 +45,6 @@ void apply_plan_free(struct apply_plan *plan);
 
 /* Changes this process's environment: all or nothing. 0 or -errno. */
 int apply_plan_setenv(const struct apply_plan *plan);
-/*
- * A new environment for execve: envp (may be NULL: empty) with the changes. One allocation, freed by free(); unchanged
- * entries point into envp. 0 or -ENOMEM.
- */
-int apply_plan_envp(const struct apply_plan *plan, char *const *envp, char ***out);
 
 /* The text of ITEXD_DECISION, from malloc; NULL without memory. */
 char *decision_text(const Itexd__V1__Decision *decision);

@@ -64,7 +64,6 @@ struct connection {
     bool hello_sent;
     uint64_t last_id;
     struct call call;
-    struct connection_peer peer;
     connection_event_fn on_event;
     void *on_event_data;
     char error[512];
@@ -265,9 +264,6 @@ static int greet(struct connection *c, const Itexd__V1__HelloReply *hello)
     uint32_t minimum = hello->has_minimum_major ? hello->minimum_major : hello->major;
     if (hello->major < ITEXD_PROTOCOL_MINIMUM_MAJOR || minimum > ITEXD_PROTOCOL_MAJOR)
         return incompatible(c, hello->major, minimum, NULL);
-    c->peer.major = hello->major;
-    c->peer.minor = hello->has_minor ? hello->minor : 0;
-    snprintf(c->peer.version, sizeof c->peer.version, "%s", hello->version ? hello->version : "");
     c->state = READY;
     c->call.established = true;
     c->call.pause = FIRST_PAUSE_MS;
@@ -491,14 +487,6 @@ int connection_call(struct connection *c, Itexd__V1__Request *request, int fd, u
     return r;
 }
 
-void connection_cancel(struct connection *c)
-{
-    Itexd__V1__Reply *none = NULL;
-
-    if (c->owner == getpid())
-        finish(c, CALL_LOST, &none);
-}
-
 /* ---- Life ---------------------------------------------------------------------------------------- */
 
 static int watch_timer(struct connection *c)
@@ -575,9 +563,4 @@ const char *connection_error(const struct connection *c)
 const char *connection_path(const struct connection *c)
 {
     return c->path;
-}
-
-const struct connection_peer *connection_peer(const struct connection *c)
-{
-    return &c->peer;
 }

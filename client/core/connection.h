@@ -33,13 +33,6 @@ enum call_result {
 
 struct connection;
 
-/* What the other side said of itself in its hello. */
-struct connection_peer {
-    char version[64]; /* of the program, "" if it did not say */
-    uint32_t major;
-    uint32_t minor;
-};
-
 typedef void (*connection_event_fn)(const Itexd__V1__Event *event, void *data);
 
 /*
@@ -70,13 +63,9 @@ int connection_call(struct connection *connection, Itexd__V1__Request *request, 
 int connection_start(struct connection *connection, Itexd__V1__Request *request, int fd, int64_t deadline_ms);
 int connection_fd(const struct connection *connection);
 int connection_dispatch(struct connection *connection, Itexd__V1__Reply **reply);
-/* Gives a started call up: the connection is closed, the next call makes a new one. */
-void connection_cancel(struct connection *connection);
 
 /* The last failure in words: what, which, what to do. "" when there was none. */
 const char *connection_error(const struct connection *connection);
 const char *connection_path(const struct connection *connection);
-/* Of the last hello; version "" and major 0 before the first. */
-const struct connection_peer *connection_peer(const struct connection *connection);
 
 #endif

@@ -79,7 +79,6 @@ struct table *table_new(const struct context *context, const struct table_column
 /* One cell text per column, NULL shown as "-". 0 or -ENOMEM. */
 int table_row(struct table *table, const char *const *cells);
 int table_print(struct table *table, FILE *out);
-void table_free(struct table *table);
 void table_freep(struct table **table);
 
 #endif

@@ -74,16 +74,11 @@ int table_print(struct table *table, FILE *out)
     return r < 0 ? r : 0;
 }
 
-void table_free(struct table *table)
-{
-    if (!table)
-        return;
-    scols_unref_table(table->lines);
-    free(table);
-}
-
 void table_freep(struct table **table)
 {
-    table_free(*table);
+    if (!*table)
+        return;
+    scols_unref_table((*table)->lines);
+    free(*table);
     *table = NULL;
 }

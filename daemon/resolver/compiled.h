@@ -5,9 +5,8 @@
  * (FACT_COUNT + its number). A state has one small number per dimension; a test is a dimension and the mask of
  * the numbers that satisfy it.
  *
- * Each clause under which a rule holds is watched at one of its tests, the one that fewest jobs
- * satisfy: it stands in the list of every number that satisfies that test. A match looks through the lists of the
- * current numbers only.
+ * Each clause under which a rule holds is watched at one of its tests, the one that fewest jobs satisfy: it stands in
+ * the list of every number that satisfies that test. A match looks through the lists of the current numbers only.
  */
 #ifndef ITEXD_RESOLVER_COMPILED_H
 #define ITEXD_RESOLVER_COMPILED_H
@@ -19,7 +18,6 @@
 
 #define NO_RULE UINT32_MAX
 #define MAX_ACTIONS 64u /* of one rule */
-#define BLOCK_WORDS 8u  /* rows are multiples of this many 64-bit words */
 
 enum { PREDICATE_UNKNOWN, PREDICATE_FALSE, PREDICATE_TRUE };
 
@@ -109,7 +107,6 @@ struct watched {
 
 struct rule_set {
     struct arena arena; /* holds everything below */
-    const char *name;
     bool advise;
     struct set_rule *rules;
     size_t n_rules;

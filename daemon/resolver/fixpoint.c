@@ -11,7 +11,6 @@ int run_alloc(struct base *base, struct run *run)
     const struct rule_set *set = base->set;
     struct arena *arena = base->arena;
     size_t words = rule_words(set) + 1;
-    int r;
 
     run->base = base;
     run->own_holds = arena_alloc(arena, 3 * words * sizeof *run->own_holds);
@@ -29,8 +28,7 @@ int run_alloc(struct base *base, struct run *run)
     run->ever = run->holds + words;
     run->flag_owner = run->owner + set->n_variables;
     run->obliged_by = run->flag_owner + set->flags.n_defs;
-    r = state_alloc(base, &run->state);
-    return r;
+    return state_alloc(base, &run->state);
 }
 
 static void run_reset(struct run *run, const struct state *from)
@@ -50,7 +48,8 @@ static void run_reset(struct run *run, const struct state *from)
     run->rejected = false;
 }
 
-void rule_outcome(const struct set_rule *rule, const uint8_t *numbers, enum outcome *outcome, enum stage *stage)
+/* What the rule would do to a job in this state. */
+static void rule_outcome(const struct set_rule *rule, const uint8_t *numbers, enum outcome *outcome, enum stage *stage)
 {
     *outcome = rule->outcome;
     *stage = rule->stage;

@@ -61,7 +61,4 @@ bool run_changes(const struct run *run, size_t variable);
 /* Is part of the rule's solution not in force, whether policy permits it or not? */
 bool run_pending(const struct run *run, uint32_t rule);
 
-/* What the rule would do to a job in this state. */
-void rule_outcome(const struct set_rule *rule, const uint8_t *numbers, enum outcome *outcome, enum stage *stage);
-
 #endif

@@ -236,9 +236,7 @@ static int compile_all(struct compiler *c)
     set->rules = arena_array(&set->arena, set->n_rules, sizeof *set->rules);
     if (!set->rules)
         return -ENOMEM;
-    r = copy_text(c, c->def->name ? c->def->name : "", &set->name);
-    if (r == 0)
-        r = compile_flags(c);
+    r = compile_flags(c);
     if (r == 0)
         r = compile_variables(c);
     if (r == 0)

@@ -1,11 +1,9 @@
 /* Blocks of growing need, filled from the front; a large request gets a block of its own. */
 #include "daemon/yaml/yaml_memory.h"
 
-#include "proto/cleanup.h"
-
 #include <stdalign.h>
-#include <stdarg.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { BLOCK_BYTES = 16384 };
@@ -58,22 +56,6 @@ char *yaml_memory_copy(struct yaml_memory *memory, const char *text, size_t leng
     if (copy && length > 0)
         memcpy(copy, text, length);
     return copy;
-}
-
-char *yaml_memory_format(struct yaml_memory *memory, const char *format, ...)
-{
-    CLEANUP(freep) char *text = NULL;
-    va_list arguments;
-    int length;
-
-    va_start(arguments, format);
-    length = vasprintf(&text, format, arguments);
-    va_end(arguments);
-    if (length < 0) {
-        text = NULL;
-        return NULL;
-    }
-    return yaml_memory_copy(memory, text, (size_t)length);
 }
 
 void yaml_memory_clear(struct yaml_memory *memory)

@@ -21,8 +21,6 @@ struct yaml_memory {
 void *yaml_memory_get(struct yaml_memory *memory, size_t count, size_t size);
 /* A copy of length bytes with a NUL behind it. */
 char *yaml_memory_copy(struct yaml_memory *memory, const char *text, size_t length);
-/* As asprintf. */
-char *yaml_memory_format(struct yaml_memory *memory, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 void yaml_memory_clear(struct yaml_memory *memory);
 

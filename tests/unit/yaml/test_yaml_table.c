@@ -361,7 +361,6 @@ static void memory_serves_large_and_small(void **state)
     assert_string_equal(small, "abc");
     assert_non_null(yaml_memory_get(&memory, 0, 8));
     assert_null(yaml_memory_get(&memory, SIZE_MAX / 2, 4));
-    assert_string_equal(yaml_memory_format(&memory, "%d-%s", 7, "x"), "7-x");
     yaml_memory_clear(&memory);
 }
 
