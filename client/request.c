@@ -1,9 +1,9 @@
 /* The request handle: what is asked, and the asking itself, which is the same state machine for both forms. */
 #include "client/handles.h"
 
-#include "client/core/clock.h"
 #include "client/core/job.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -287,7 +287,7 @@ static itex_status start_call(itex_request *r)
         return fail_errno(r, result);
     request.body_case = ITEXD__V1__REQUEST__BODY_RESOLVE;
     request.resolve = message;
-    result = connection_start(r->connection, &request, -1, clock_ms() + r->timeout + r->wait);
+    result = connection_start(r->connection, &request, -1, clock_steady_ms() + r->timeout + r->wait);
     return status_of_call(result, NULL, r->connection, r->error);
 }
 

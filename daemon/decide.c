@@ -1,12 +1,12 @@
 /* The main job of itexd. Everything here runs in the loop and none of it waits. */
 #include "daemon/decide.h"
-#include "daemon/clock.h"
 #include "daemon/decision/decision.h"
 #include "daemon/log.h"
 #include "daemon/rules/rules.h"
 #include "daemon/service.h"
 #include "daemon/wire.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>

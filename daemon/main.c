@@ -5,12 +5,12 @@
  * Order of the start: configuration, database, rules, socket. So a client that can connect is served, and a service
  * that cannot serve never takes the socket.
  */
-#include "daemon/clock.h"
 #include "daemon/handlers.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
 #include "daemon/status.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <event2/event.h>

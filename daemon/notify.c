@@ -1,12 +1,12 @@
 /* A thin layer over sd_notify: one datagram each, to a manager that always reads. */
 #include "daemon/notify.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
 static void on_watchdog(evutil_socket_t fd, short what, void *context)
 {
@@ -43,11 +43,7 @@ void notify_ready(void)
 
 void notify_reloading(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-               (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_steady_us());
 }
 
 void notify_stopping(void)

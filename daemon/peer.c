@@ -1,8 +1,8 @@
 /* Sending, receiving and ending of one connection. */
 #include "daemon/peer.h"
-#include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/server.h"
+#include "proto/clock.h"
 #include "proto/framing.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
 /* Compiled sets, and which of them is in force from the start. */
 #include "daemon/ruleset.h"
-#include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <malloc.h>

@@ -2,11 +2,11 @@
  * Changes of the rules while serving. Each is a job that goes back and forth between the worker (reading, compiling),
  * the store (keeping, activating, durably) and the loop (putting into force). At any failure the set in force stays.
  */
-#include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/ruleset.h"
 #include "daemon/service.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

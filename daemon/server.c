@@ -1,9 +1,9 @@
 /* Accepting, refusing and looking after peers. */
 #include "daemon/server.h"
-#include "daemon/clock.h"
 #include "daemon/log.h"
 #include "daemon/refusal.h"
 #include "daemon/wire.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

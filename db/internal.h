@@ -108,10 +108,6 @@ struct store {
     struct writer writer;
 };
 
-/* Microseconds of a clock that is never set; milliseconds since 1970. */
-uint64_t store_now_us(void);
-uint64_t store_now_ms(void);
-
 /* ---- open.c, recover.c, migrate.c: the files ----------------------------------------------------- */
 
 /* Opens or creates the database and all connections. 0; -ENOTSUP newer; -EBUSY held by another; -EIO with the

@@ -12,6 +12,7 @@
  */
 #include "db/internal.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -389,7 +390,7 @@ static void choose_way(struct query_job *query, size_t found, uint64_t covered, 
 static int search(struct slice *slice)
 {
     struct query_job *query = slice->query;
-    uint64_t from = query->cursor, began = store_now_us();
+    uint64_t from = query->cursor, began = clock_steady_us();
     size_t found = query->n_found;
     bool full = false;
     int rc;
@@ -401,7 +402,7 @@ static int search(struct slice *slice)
     rc = query->way == WAY_ROWS ? slice_by_rows(slice) : slice_by_outcomes(slice);
     if (query->slices == 0 && from == INT64_MAX) /* ids above the newest row were not covered, they do not exist */
         from = query->n_found > 0 ? query->found[0] : query->cursor + FIRST_SLICE_ROWS;
-    choose_way(query, query->n_found - found, from - query->cursor, store_now_us() - began);
+    choose_way(query, query->n_found - found, from - query->cursor, clock_steady_us() - began);
     query->slices++;
     return rc;
 }

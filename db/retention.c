@@ -8,6 +8,7 @@
  * else the next decisions use them.
  */
 #include "db/internal.h"
+#include "proto/clock.h"
 
 enum {
     RETENTION_ROWS = 512, /* decisions deleted in a transaction of their own */
@@ -38,7 +39,7 @@ static int find_expired(struct store *store, size_t rows, uint64_t *end)
 {
     struct writer *writer = &store->writer;
     const struct store_config limits = store_config_now(store);
-    uint64_t now = store_now_ms(), n = writer->next_id - writer->first_id, keep = limits.retention_seconds * 1000;
+    uint64_t now = clock_wall_ms(), n = writer->next_id - writer->first_id, keep = limits.retention_seconds * 1000;
     int rc = SQLITE_OK;
 
     *end = writer->first_id;

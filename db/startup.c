@@ -1,6 +1,7 @@
 /* Reads that itexd makes before its loop runs: in the caller's thread, on a connection of their own. */
 #include "db/internal.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 
@@ -54,7 +55,7 @@ static int each_recent(sqlite3 *db, uint64_t since_ms, store_recent_fn each, voi
 
 int store_recent(struct store *store, unsigned seconds, store_recent_fn each, void *context)
 {
-    uint64_t now = store_now_ms(), span = (uint64_t)seconds * 1000;
+    uint64_t now = clock_wall_ms(), span = (uint64_t)seconds * 1000;
     int rc = SQLITE_CANTOPEN;
 
     pthread_rwlock_rdlock(&store->files);

@@ -6,6 +6,7 @@
  */
 #include "db/internal.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,24 +17,6 @@
 #include <time.h>
 
 enum { DEFAULT_QUEUE = 4096, DEFAULT_CHECKPOINT_PAGES = 1000, FIRST_RETRY_US = 100 * 1000 };
-
-static uint64_t clock_us(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-uint64_t store_now_us(void)
-{
-    return clock_us(CLOCK_MONOTONIC);
-}
-
-uint64_t store_now_ms(void)
-{
-    return clock_us(CLOCK_REALTIME) / 1000;
-}
 
 /* ---- Opening and closing ---------------------------------------------------------------------------- */
 
@@ -180,7 +163,7 @@ int store_open(const struct store_config *config, struct store **out, char *erro
         snprintf(error, error_size, "%s", store->problem);
     if (r == -EIO)
         r = 0; /* the writer tries again */
-    store->writer.retry_at_us = store_now_us() + store->writer.retry_delay_us;
+    store->writer.retry_at_us = clock_steady_us() + store->writer.retry_delay_us;
     store->first_id = store->writer.first_id;
     store->next_id = store->writer.next_id;
     if (r == 0)

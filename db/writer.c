@@ -8,6 +8,7 @@
  */
 #include "db/internal.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -76,7 +77,7 @@ static int add_event(struct writer *writer, const char *kind, const char *text)
 {
     sqlite3_stmt *add = writer->statements[SQL_ADD_EVENT];
 
-    sqlite3_bind_int64(add, 1, (int64_t)store_now_ms());
+    sqlite3_bind_int64(add, 1, (int64_t)clock_wall_ms());
     sql_bind_text(add, 2, kind);
     sql_bind_text(add, 3, text);
     return sql_run(add);
@@ -196,7 +197,7 @@ static int write_all(struct store *store, struct job_list *jobs, size_t n)
 static int commit_jobs(struct store *store, struct job_list *jobs, size_t n)
 {
     struct writer *writer = &store->writer;
-    uint64_t first = writer->first_id, next = writer->next_id, began = store_now_us();
+    uint64_t first = writer->first_id, next = writer->next_id, began = clock_steady_us();
     int64_t newest = writer->newest_time;
     int rc = write_all(store, jobs, n);
 
@@ -207,7 +208,7 @@ static int commit_jobs(struct store *store, struct job_list *jobs, size_t n)
         writer->newest_time = newest;
         return rc;
     }
-    store_count_commit(store, store_now_us() - began, n);
+    store_count_commit(store, clock_steady_us() - began, n);
     store_complete(store, jobs);
     return SQLITE_OK;
 }
@@ -222,7 +223,7 @@ static void stop_recording(struct store *store)
     store->recording = false;
     pthread_mutex_unlock(&store->mutex);
     store_backup_abort(store, -EIO);
-    writer->retry_at_us = store_now_us() + writer->retry_delay_us;
+    writer->retry_at_us = clock_steady_us() + writer->retry_delay_us;
     writer->retry_delay_us *= 2;
     if (writer->retry_delay_us > LONGEST_RETRY_US)
         writer->retry_delay_us = LONGEST_RETRY_US;
@@ -285,7 +286,7 @@ static void replace_database(struct store *store, bool damaged)
         store_set_problem(store, "the database %s is damaged and cannot be moved aside (errno %d): move it by hand",
                           store->path, -r);
     else
-        store->writer.retry_at_us = store_now_us();
+        store->writer.retry_at_us = clock_steady_us();
 }
 
 static void handle_error(struct store *store, int rc)
@@ -404,7 +405,7 @@ static int check_file(struct writer *writer)
 static int keep_up(struct store *store)
 {
     struct writer *writer = &store->writer;
-    uint64_t now = store_now_us();
+    uint64_t now = clock_steady_us();
     int rc = SQLITE_OK;
 
     store_backup_step(store);
@@ -450,7 +451,7 @@ void *store_writer_main(void *context)
             continue;
         }
         refuse(store, &turn.taken);
-        if (store_now_us() >= store->writer.retry_at_us)
+        if (clock_steady_us() >= store->writer.retry_at_us)
             resume(store);
     }
     store_backup_abort(store, -ESHUTDOWN);

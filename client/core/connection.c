@@ -10,8 +10,8 @@
  */
 #include "client/core/connection.h"
 
-#include "client/core/clock.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 #include "proto/framing.h"
 
 #include <errno.h>
@@ -42,8 +42,8 @@ struct call {
     bool established;       /* a valid hello was seen, so a refused connect is a restart, not absence */
     enum call_result blame; /* what the deadline will mean */
     unsigned ungreeted;
-    int64_t deadline;
-    int64_t next_attempt; /* in CLOSED */
+    uint64_t deadline;     /* of clock_steady_ms */
+    uint64_t next_attempt; /* in CLOSED */
     unsigned pause;
     uint64_t id;
     uint8_t *packet;
@@ -110,7 +110,7 @@ static int want(struct connection *c, uint32_t interest)
 /* Not now, but again after a pause. */
 static int pause_attempts(struct connection *c)
 {
-    c->call.next_attempt = clock_ms() + c->call.pause;
+    c->call.next_attempt = clock_steady_ms() + c->call.pause;
     c->call.pause = c->call.pause * 2 > LONGEST_PAUSE_MS ? LONGEST_PAUSE_MS : c->call.pause * 2;
     return CALL_AGAIN;
 }
@@ -384,7 +384,7 @@ static int step(struct connection *c)
     struct call *call = &c->call;
 
     if (c->state == CLOSED)
-        return clock_ms() < call->next_attempt ? CALL_AGAIN : connect_socket(c);
+        return clock_steady_ms() < call->next_attempt ? CALL_AGAIN : connect_socket(c);
     if (c->state == HELLO && !c->hello_sent)
         return send_hello(c);
     if (c->state == READY && !call->sent)
@@ -392,11 +392,11 @@ static int step(struct connection *c)
     return receive(c);
 }
 
-static int set_timer(struct connection *c, int64_t at)
+static int set_timer(struct connection *c, uint64_t at)
 {
-    struct itimerspec when = {.it_value = {.tv_sec = at / 1000, .tv_nsec = at % 1000 * 1000000}};
+    struct itimerspec when = {.it_value = {.tv_sec = (time_t)(at / 1000), .tv_nsec = (long)(at % 1000) * 1000000}};
 
-    if (at <= 0)
+    if (at == 0)
         when.it_value = (struct timespec){.tv_nsec = 1}; /* all zero would disarm it */
     if (timerfd_settime(c->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) < 0)
         return fail(c, -errno, "cannot set a timer: %s", strerror(errno));
@@ -426,7 +426,7 @@ static int pack_call(struct connection *c, Itexd__V1__Request *request)
     return 0;
 }
 
-int connection_start(struct connection *c, Itexd__V1__Request *request, int fd, int64_t deadline_ms)
+int connection_start(struct connection *c, Itexd__V1__Request *request, int fd, uint64_t deadline_ms)
 {
     Itexd__V1__Reply *none = NULL;
 
@@ -468,7 +468,7 @@ int connection_dispatch(struct connection *c, Itexd__V1__Reply **reply)
             return finish(c, r, reply);
         }
     }
-    if (clock_ms() >= c->call.deadline)
+    if (clock_steady_ms() >= c->call.deadline)
         return finish(c, c->call.blame, reply);
     int r = arm_timer(c);
     return r < 0 ? finish(c, r, reply) : CALL_AGAIN;
@@ -478,7 +478,7 @@ int connection_call(struct connection *c, Itexd__V1__Request *request, int fd, u
                     Itexd__V1__Reply **reply)
 {
     struct pollfd due = {.fd = c->poll_fd, .events = POLLIN};
-    int r = connection_start(c, request, fd, clock_ms() + (timeout_ms ? timeout_ms : 1));
+    int r = connection_start(c, request, fd, clock_steady_ms() + (timeout_ms ? timeout_ms : 1));
 
     if (r != 0)
         return r;

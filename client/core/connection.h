@@ -56,11 +56,12 @@ int connection_call(struct connection *connection, Itexd__V1__Request *request, 
                     Itexd__V1__Reply **reply);
 
 /*
- * The same in steps. start packs the request (it may be freed then; fd must stay open until the end). Then poll
+ * The same in steps, with a deadline on clock_steady_ms (proto/clock.h). start returns 0, or as connection_call where
+ * the call ends at once; it packs the request (which may be freed then; fd must stay open until the end). Then poll
  * connection_fd for POLLIN and dispatch, until dispatch gives something else than CALL_AGAIN. The descriptor is the
  * same for the whole life of the connection and also becomes readable when the deadline or a new attempt is due.
  */
-int connection_start(struct connection *connection, Itexd__V1__Request *request, int fd, int64_t deadline_ms);
+int connection_start(struct connection *connection, Itexd__V1__Request *request, int fd, uint64_t deadline_ms);
 int connection_fd(const struct connection *connection);
 int connection_dispatch(struct connection *connection, Itexd__V1__Reply **reply);
 

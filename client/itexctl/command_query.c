@@ -9,12 +9,12 @@
 #include "client/itexctl/when.h"
 #include "client/itexctl/words.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <string.h>
-#include <time.h>
 
 #define PAGE_ROWS 200
 #define DEFAULT_LIMIT 100
@@ -45,10 +45,8 @@ static int add_uid(const struct query_values *values, Itexd__V1__Query *query, s
 static int add_time(const char *option, const char *text, protobuf_c_boolean *has, uint64_t *ms,
                     struct failure *failure)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     *has = text != NULL;
-    if (!text || when_parse(text, (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000, ms))
+    if (!text || when_parse(text, clock_wall_ms(), ms))
         return 0;
     return failure_set(failure, EXIT_USAGE,
                        "--%s takes a time such as 2026-01-31, 2026-01-31T10:00Z, yesterday, \"2 hours ago\" or seconds "

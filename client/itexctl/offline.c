@@ -5,11 +5,11 @@
 #include "client/itexctl/decide.h"
 #include "daemon/decision/decision.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 /* ---- Rules ------------------------------------------------------------------------------------------ */
@@ -127,10 +127,8 @@ static char *copy(const char *text)
 static int describe(const struct rules *rules, const struct local *local, const Itexd__V1__Resolve *request,
                     Itexd__V1__Decision *decision)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     decision->has_recorded = decision->has_time_ms = 1;
-    decision->time_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    decision->time_ms = clock_wall_ms();
     decision->state = strdup("asked");
     decision->policy = strdup(local->input.resolve.policy == POLICY_ADVISE ? "advise" : "enforce");
     decision->job = copy(request->job);
