@@ -246,7 +246,7 @@ static int set_number(const struct option_def *def, const char *text, uint64_t *
     if (error < 0)
         return error;
     if (value < def->min || (def->max != 0 && value > def->max)) {
-        snprintf(range, sizeof range, "a value from %" PRIu64 " to %" PRIu64 "%s", def->min, def->max,
+        snprintf(range, sizeof range, "must be from %" PRIu64 " to %" PRIu64 "%s", def->min, def->max,
                  def->kind == YAML_DURATION ? " ms" : "");
         *why = range;
         return -EINVAL;
@@ -266,7 +266,8 @@ static int set_word(const struct option_def *def, const char *text, int *word, c
             *word = i;
             return 0;
         }
-        used += (size_t)snprintf(words + used, sizeof words - used, "%s%s", i ? ", " : "one of ", def->words[i]);
+        used +=
+            (size_t)snprintf(words + used, sizeof words - used, "%s%s", i ? ", " : "must be one of ", def->words[i]);
     }
     *why = words;
     return -EINVAL;
@@ -281,7 +282,7 @@ static int set_value(struct options *options, const struct option_def *def, cons
     case YAML_TEXT: {
         struct yaml_text *value = to;
         if (!*text) {
-            *why = "a value that is not empty";
+            *why = "must not be empty";
             return -EINVAL;
         }
         *value = (struct yaml_text){.text = yaml_memory_copy(&options->memory, text, strlen(text)),
@@ -362,7 +363,7 @@ static int read_command_line(int argc, char **argv, struct options *options, str
         if (messages || def->command_line_only)
             error = set_value(options, def, optarg ? optarg : "true", &why);
         if (error == -EINVAL && messages)
-            yaml_error(messages, command_line, "--%s is \"%s\"; expected is %s", table[found - OPTION_BASE].name,
+            yaml_error(messages, command_line, "--%s is \"%s\"; it %s", table[found - OPTION_BASE].name,
                        optarg ? optarg : "", why);
         else if (error == -ENOMEM)
             return error;

@@ -106,6 +106,14 @@ static int enqueue(struct peer *peer, const uint8_t *data, size_t size)
     return 0;
 }
 
+/* Clients hang up at any moment, as often as they like: that is not worth a line in the log. */
+static void close_failed(struct peer *peer, int error)
+{
+    bool hung_up = error == 0 || error == -EPIPE || error == -ECONNRESET;
+
+    peer_close(peer, hung_up ? NULL : strerror(-error));
+}
+
 void peer_send(struct peer *peer, const uint8_t *data, size_t size)
 {
     int error = -EAGAIN;
@@ -118,10 +126,8 @@ void peer_send(struct peer *peer, const uint8_t *data, size_t size)
         error = enqueue(peer, data, size);
     if (error == -ENOBUFS || error == -EDQUOT)
         peer_close(peer, "it does not read what it asked for");
-    else if (error == -EPIPE || error == -ECONNRESET)
-        peer_close(peer, "it hung up");
     else if (error < 0)
-        peer_close(peer, strerror(-error));
+        close_failed(peer, error);
 }
 
 static void on_writable(evutil_socket_t fd, short what, void *context)
@@ -136,7 +142,7 @@ static void on_writable(evutil_socket_t fd, short what, void *context)
         if (error == -EAGAIN)
             return;
         if (error < 0) {
-            peer_close(peer, strerror(-error));
+            close_failed(peer, error);
             return;
         }
         STAILQ_REMOVE_HEAD(&peer->packets, link);
@@ -168,7 +174,7 @@ static bool read_packet(struct peer *peer)
     else if (size == -EMSGSIZE || size == -EPROTO)
         callbacks->bad_packet(callbacks->context, peer, (int)size);
     else
-        peer_close(peer, size < 0 ? strerror((int)-size) : NULL);
+        close_failed(peer, (int)size);
     return peer->state == PEER_NEW || peer->state == PEER_READY;
 }
 
