@@ -62,3 +62,16 @@ def test_who_hangs_up_has_no_more_in_flight_for_it(as_root, make_itexd):
             assert second.resolve(declared={"keras": "0"}).recorded
     with service.client(uid=NOBODY) as client:
         assert len(client.ok("query").decisions) == 5
+
+
+def test_who_comes_and_goes_leaves_no_line_in_the_log(make_itexd):
+    service = make_itexd().start()
+    for _ in range(50):
+        with service.client() as client:
+            for _ in range(3):
+                client.send("status")
+    while service.status().peers > 1:
+        pass
+    service.stop()
+    assert "event=stopped" in service.log
+    assert "peer-closed" not in service.log
