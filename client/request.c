@@ -216,32 +216,6 @@ static int add_devices(const itex_request *r, Itexd__V1__Resolve *message)
     return 0;
 }
 
-/* The digest of the decision that this process runs under already: the middle of ID:DIGEST:OBLIGATIONS. */
-static int add_inherited(Itexd__V1__Resolve *message)
-{
-    const char *text = getenv("ITEXD_DECISION");
-    const char *digest = text ? strchr(text, ':') : NULL;
-    size_t length = digest ? strcspn(++digest, ":") : 0;
-
-    if (length == 0 || length > 128)
-        return 0;
-    CLEANUP(freep) char *copy = strndup(digest, length);
-    return copy ? resolve_request_string(&message->inherited_digest, copy) : -ENOMEM;
-}
-
-/* A lease that this process runs under already is used again, where devices are asked for. */
-static void add_lease(const itex_request *r, Itexd__V1__Resolve *message)
-{
-    const char *text = getenv("ITEXD_LEASE");
-    char *end;
-
-    if (r->devices == 0 || !text || *text < '0' || *text > '9')
-        return;
-    errno = 0;
-    message->lease = strtoull(text, &end, 10);
-    message->has_lease = errno == 0 && *end == '\0' && message->lease > 0;
-}
-
 static int fill_message(const itex_request *r, Itexd__V1__Resolve *message)
 {
     struct job_id scheduler = job_find(environ);
@@ -257,8 +231,7 @@ static int fill_message(const itex_request *r, Itexd__V1__Resolve *message)
     if (result == 0)
         result = add_devices(r, message);
     if (result == 0)
-        result = add_inherited(message);
-    add_lease(r, message);
+        result = resolve_request_inherited(message, environ);
     message->has_apply_errors = message->apply_errors = r->apply_errors;
     return result == 0 ? resolve_request_fit(message) : result;
 }

@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_JOB_NAME 256
-
 /* A decision between resolver and disk. */
 struct pending {
     LIST_ENTRY(pending) all;
@@ -299,11 +297,11 @@ static const char *check_fields(const Itexd__V1__Resolve *request)
 {
     if (!request->has_request_id || request->request_id.len != 16)
         return "resolve needs a request_id of 16 bytes";
-    if (request->job && strlen(request->job) > MAX_JOB_NAME)
+    if (request->job && strlen(request->job) > ITEXD_MAX_NAME)
         return "the job's id is longer than 256 bytes";
-    if (request->step && strlen(request->step) > MAX_JOB_NAME)
+    if (request->step && strlen(request->step) > ITEXD_MAX_NAME)
         return "the job step's id is longer than 256 bytes";
-    if (request->inherited_digest && strlen(request->inherited_digest) >= RULES_DIGEST_SIZE)
+    if (request->inherited_digest && strlen(request->inherited_digest) > ITEXD_DIGEST_LENGTH)
         return "the inherited digest is longer than a digest is";
     return NULL;
 }

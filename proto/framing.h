@@ -17,11 +17,14 @@
 #define ITEXD_PROTOCOL_MINOR 0u
 #define ITEXD_PROTOCOL_MINIMUM_MAJOR 1u
 #define ITEXD_DEFAULT_SOCKET "/run/itexd-socket/itexd.sock"
-/* A decision's string fields: what a client may send of one variable's value, a fact's value, a job's id. */
+/* Limits of what a client may send. In bytes: the value of a variable, */
 #define ITEXD_MAX_VALUE 8192u
-#define ITEXD_MAX_FLAGS_FILE                                                                                           \
-    65536u /* bytes of a flags file that the client reads; a packet holds less with the rest                           \
-            */
+/* the name of a variable, the id of a job or of a job step, */
+#define ITEXD_MAX_NAME 256u
+/* a flags file that the client reads (with the rest, a packet holds less), */
+#define ITEXD_MAX_FLAGS_FILE 65536u
+/* a rule set's digest, in hex digits. And in number: variables, the script's included; names of oversized ones. */
+#define ITEXD_DIGEST_LENGTH 64u
 #define ITEXD_MAX_VARIABLES 512u
 
 /*

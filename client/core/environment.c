@@ -13,7 +13,15 @@
 #include <stdbool.h>
 #include <string.h>
 
-#define LONGEST_NAME 256 /* what the service takes */
+const char *environment_lookup(char *const *envp, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (; envp && *envp; envp++)
+        if (strncmp(*envp, name, length) == 0 && (*envp)[length] == '=')
+            return *envp + length + 1;
+    return NULL;
+}
 
 static int find(const struct environment *e, const char *name)
 {
@@ -65,7 +73,7 @@ static int add_oversized(struct environment *e, const char *name)
 /* The name must not be there yet. */
 static int add(struct environment *e, const char *name, const char *value)
 {
-    if (strlen(name) > LONGEST_NAME)
+    if (strlen(name) > ITEXD_MAX_NAME)
         return 0; /* nothing that anybody reads has such a name */
     if (strlen(value) > ITEXD_MAX_VALUE || e->n_variables >= ITEXD_MAX_VARIABLES)
         return add_oversized(e, name);

@@ -36,6 +36,9 @@ struct environment {
         .flags_source = FLAGS_NO_FILE                                                                                  \
     }
 
+/* The value of a variable in envp ("NAME=VALUE", NULL at the end), as getenv; NULL where it is not there. */
+const char *environment_lookup(char *const *envp, const char *name);
+
 /* Adds what variable_collected takes from envp ("NAME=VALUE", NULL at the end). 0 or -ENOMEM. */
 int environment_collect(struct environment *environment, char *const *envp);
 /*

@@ -1,6 +1,7 @@
 /* The schedulers in the order in which they are asked; one job runs under one of them, nested ones under the first. */
 #include "client/core/job.h"
 
+#include "client/core/environment.h"
 #include "proto/framing.h"
 
 #include <stddef.h>
@@ -8,14 +9,9 @@
 
 static const char *lookup(char *const *envp, const char *name)
 {
-    size_t length = strlen(name);
+    const char *value = environment_lookup(envp, name);
 
-    for (; envp && *envp; envp++)
-        if (strncmp(*envp, name, length) == 0 && (*envp)[length] == '=') {
-            const char *value = *envp + length + 1;
-            return *value && strlen(value) <= ITEXD_MAX_VALUE ? value : NULL;
-        }
-    return NULL;
+    return value && *value && strlen(value) <= ITEXD_MAX_NAME ? value : NULL;
 }
 
 struct job_id job_find(char *const *envp)

@@ -2,7 +2,7 @@
 #ifndef ITEXD_CLIENT_JOB_H
 #define ITEXD_CLIENT_JOB_H
 
-/* Both point into envp; NULL where there is none. The step is Slurm's only. */
+/* Both point into envp; NULL where there is none, or one that is too long to be sent. The step is Slurm's only. */
 struct job_id {
     const char *job;
     const char *step;

@@ -158,6 +158,35 @@ int resolve_request_script_variable(Itexd__V1__Resolve *resolve, const char *nam
     return r == 0 ? resolve_request_string(&variable->file, file) : r;
 }
 
+static int inherit_digest(Itexd__V1__Resolve *resolve, const char *decision)
+{
+    const char *digest = decision ? strchr(decision, ':') : NULL;
+    size_t length = digest ? strcspn(++digest, ":") : 0;
+
+    if (length == 0 || length > ITEXD_DIGEST_LENGTH)
+        return 0;
+    CLEANUP(freep) char *copy = strndup(digest, length);
+    return copy ? resolve_request_string(&resolve->inherited_digest, copy) : -ENOMEM;
+}
+
+static void inherit_lease(Itexd__V1__Resolve *resolve, const char *text)
+{
+    char *end;
+
+    if (!text || *text < '0' || *text > '9')
+        return;
+    errno = 0;
+    resolve->lease = strtoull(text, &end, 10);
+    resolve->has_lease = errno == 0 && *end == '\0' && resolve->lease > 0;
+}
+
+int resolve_request_inherited(Itexd__V1__Resolve *resolve, char *const *envp)
+{
+    if (resolve->devices)
+        inherit_lease(resolve, environment_lookup(envp, "ITEXD_LEASE"));
+    return inherit_digest(resolve, environment_lookup(envp, "ITEXD_DECISION"));
+}
+
 int resolve_request_job(Itexd__V1__Resolve *resolve, const char *job, const char *step)
 {
     int r = resolve_request_string(&resolve->job, job);

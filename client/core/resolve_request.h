@@ -29,6 +29,11 @@ int resolve_request_environment(Itexd__V1__Resolve *resolve, const struct enviro
 int resolve_request_fact(Itexd__V1__Resolve *resolve, const char *name, const char *value, const char *from);
 int resolve_request_script_variable(Itexd__V1__Resolve *resolve, const char *name, const char *value, const char *file,
                                     unsigned line);
+/*
+ * What the process runs under already, as ITEXD_DECISION and ITEXD_LEASE in envp say: the digest of its rule set, and,
+ * where devices are asked for (do that first), its lease. What no itexd can have put there is left out.
+ */
+int resolve_request_inherited(Itexd__V1__Resolve *resolve, char *const *envp);
 /* job or step NULL: absent. */
 int resolve_request_job(Itexd__V1__Resolve *resolve, const char *job, const char *step);
 /* "enforce" or "advise", else -EINVAL; NULL: the service's. */

@@ -147,11 +147,6 @@ static int add_facts(const struct ask *ask, Itexd__V1__Resolve *request, struct 
 
 /* ---- Environment ------------------------------------------------------------------------------------ */
 
-static void environment_clear(struct environment *environment)
-{
-    environment_free(environment);
-}
-
 /* Letters, digits and '_': also what every shell takes, since env prints the name into a script. */
 static bool variable_name_valid(const char *name)
 {
@@ -175,7 +170,7 @@ static int override_variables(const struct ask *ask, struct environment *environ
 
 static int add_environment(const struct ask *ask, Itexd__V1__Resolve *request, struct failure *failure)
 {
-    CLEANUP(environment_clear) struct environment environment = ENVIRONMENT_INIT;
+    CLEANUP(environment_free) struct environment environment = ENVIRONMENT_INIT;
     int r = ask->clean_env ? 0 : environment_collect(&environment, environ);
     if (r < 0)
         return memory_failure(failure, r);
@@ -188,21 +183,6 @@ static int add_environment(const struct ask *ask, Itexd__V1__Resolve *request, s
 }
 
 /* ---- What the job runs under already ----------------------------------------------------------------- */
-
-static int add_inherited(Itexd__V1__Resolve *request)
-{
-    const char *decision = getenv("ITEXD_DECISION"), *lease = getenv("ITEXD_LEASE");
-    int64_t id;
-    if (lease && number_parse(lease, 1, INT64_MAX, &id)) {
-        request->has_lease = 1;
-        request->lease = (uint64_t)id;
-    }
-    const char *digest = decision ? strchr(decision, ':') : NULL;
-    if (!digest)
-        return 0;
-    CLEANUP(freep) char *text = strndup(digest + 1, strcspn(digest + 1, ":"));
-    return text ? resolve_request_string(&request->inherited_digest, text) : -ENOMEM;
-}
 
 static int add_job(const struct ask *ask, Itexd__V1__Resolve *request)
 {
@@ -327,7 +307,7 @@ static int fill_request(const struct ask *ask, bool launcher, Itexd__V1__Resolve
         return -1;
     int r = add_job(ask, request);
     if (r >= 0)
-        r = add_inherited(request);
+        r = resolve_request_inherited(request, environ);
     if (r >= 0)
         r = resolve_request_policy(request, ask->advise ? "advise" : NULL);
     request->has_launcher = request->launcher = launcher;

@@ -42,8 +42,8 @@ static int check_variable(const char *name, const char *value, char *error, size
 {
     if (!name || !name[0])
         return refuse(error, error_size, "a variable without a name");
-    if (strlen(name) > 256)
-        return refuse(error, error_size, "variable %.40s...: its name is longer than 256 bytes", name);
+    if (strlen(name) > ITEXD_MAX_NAME)
+        return refuse(error, error_size, "variable %.40s...: its name is longer than %u bytes", name, ITEXD_MAX_NAME);
     if (value && strlen(value) > ITEXD_MAX_VALUE)
         return refuse(error, error_size, "variable %s: its value is longer than %u bytes; name it as oversized instead",
                       name, ITEXD_MAX_VALUE);

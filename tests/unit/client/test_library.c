@@ -561,13 +561,17 @@ static void test_everything_asked_is_sent(void **state)
     itexd__v1__request__free_unpacked(seen, NULL);
 }
 
+#define FIFTY_BYTES "01234567890123456789012345678901234567890123456789"
+
 static void test_without_the_environment(void **state)
 {
     itex_request *r = itex_request_new();
 
     (void)state;
     setenv("ITEX_VERBOSE", "1", 1);
-    unsetenv("ITEXD_DECISION");
+    /* No digest of ours is so long: the service would refuse the request for it. */
+    setenv("ITEXD_DECISION", "9:" FIFTY_BYTES FIFTY_BYTES ":", 1);
+    setenv("ITEXD_LEASE", "12", 1);
     assert_int_equal(itex_request_set_collect(r, 0), ITEX_OK);
     assert_int_equal(itex_request_set_variable(r, "TF_XLA_FLAGS", "/tmp/itexd-no-such-file"), ITEX_OK);
     assert_int_equal(itex_request_set_job(r, "mine"), ITEX_OK);
@@ -579,7 +583,8 @@ static void test_without_the_environment(void **state)
     assert_string_equal(seen->resolve->job, "mine");
     assert_null(seen->resolve->step);
     assert_null(seen->resolve->devices);
-    assert_false(seen->resolve->has_lease);
+    assert_null(seen->resolve->inherited_digest);
+    assert_false(seen->resolve->has_lease); /* no devices are asked for */
     itexd__v1__request__free_unpacked(seen, NULL);
 }
 
