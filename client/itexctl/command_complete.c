@@ -13,25 +13,11 @@ static bool begins(const char *text, const char *start)
     return strncmp(text, start, strlen(start)) == 0;
 }
 
-static const char *last_name(const struct command *command)
-{
-    const char *space = strrchr(command->name, ' ');
-    return space ? space + 1 : command->name;
-}
-
-static const struct command *find(const struct command *const *list, const char *name)
-{
-    for (; list && *list; list++)
-        if (strcmp(last_name(*list), name) == 0)
-            return *list;
-    return NULL;
-}
-
 static void print_names(const struct command *const *list, const char *word)
 {
     for (; list && *list; list++)
-        if ((*list)->summary && begins(last_name(*list), word))
-            puts(last_name(*list));
+        if ((*list)->summary && begins(command_word(*list), word))
+            puts(command_word(*list));
 }
 
 static void print_options(const struct option_def *defs, size_t n_defs, const char *word)
@@ -84,7 +70,7 @@ static int complete_run(struct context *context, const struct operands *operands
     if (n == 0)
         return 0;
     for (; i < n - 1 && list; i++) {
-        const struct command *next = find(list, operands->items[i]);
+        const struct command *next = find_command(list, operands->items[i]);
         if (!next)
             return 0;
         command = next;

@@ -35,9 +35,4 @@ int decide_offline(const struct ask *ask, const Itexd__V1__Resolve *request, Ite
 /* offline.c: computes the alternatives of a decision of the service, with the rule set it was made by. */
 int decide_alternatives(struct connection *connection, Itexd__V1__Decision *decision, struct failure *failure);
 
-/* The folder of the shipped rules: $ITEXD_RULES, else where they are installed. */
-const char *shipped_rules_path(void);
-/* Reads and compiles rules; what is wrong with them is the failure, a line for each mistake. */
-int read_rules(const char *const *paths, size_t n_paths, struct rules **rules, struct failure *failure);
-
 #endif

@@ -29,6 +29,20 @@ static const struct command *const commands[] = {
 
 #define MAX_GROUPS 8
 
+const char *command_word(const struct command *command)
+{
+    const char *space = strrchr(command->name, ' ');
+    return space ? space + 1 : command->name;
+}
+
+const struct command *find_command(const struct command *const *list, const char *word)
+{
+    for (; list && *list; list++)
+        if (strcmp(command_word(*list), word) == 0)
+            return *list;
+    return NULL;
+}
+
 /* ---- Help ------------------------------------------------------------------------------------------- */
 
 static struct option_group global_group(struct context *context)
@@ -36,19 +50,12 @@ static struct option_group global_group(struct context *context)
     return (struct option_group){"Everywhere", global_options, LENGTH(global_options), context};
 }
 
-/* "list" of "rules list": the last word of a name. */
-static const char *last_word(const char *name)
-{
-    const char *space = strrchr(name, ' ');
-    return space ? space + 1 : name;
-}
-
 static void print_commands(const struct command *const *list)
 {
     printf("\nCommands:\n");
     for (; *list; list++)
         if ((*list)->summary)
-            printf("  %-18s %s\n", last_word((*list)->name), (*list)->summary);
+            printf("  %-18s %s\n", command_word(*list), (*list)->summary);
 }
 
 static int print_help(struct context *context, const struct command *command)
@@ -89,15 +96,7 @@ static int print_version(void)
 static const char *command_name_at(size_t i, const void *data)
 {
     const struct command *const *list = data;
-    return list[i] && list[i]->summary ? last_word(list[i]->name) : NULL;
-}
-
-static const struct command *find(const struct command *const *list, const char *name)
-{
-    for (; *list; list++)
-        if (strcmp(last_word((*list)->name), name) == 0)
-            return *list;
-    return NULL;
+    return list[i] && list[i]->summary ? command_word(list[i]) : NULL;
 }
 
 static int refuse_command(const struct command *const *list, const char *name)
@@ -201,7 +200,7 @@ static int run_group(struct context *context, const struct command *group, int a
         return print_help(context, group);
     if (operands.n_items == 0)
         return fail(EXIT_USAGE, "which of its commands? See itexctl %s --help", group->name);
-    const struct command *command = find(group->commands, operands.items[0]);
+    const struct command *command = find_command(group->commands, operands.items[0]);
     if (!command)
         return refuse_command(group->commands, operands.items[0]);
     context->command = command;
@@ -214,7 +213,7 @@ static int run_help(struct context *context, const struct operands *operands)
     const struct command *const *list = commands;
     const struct command *command = NULL;
     for (int i = 1; i < operands->n_items && list; i++) {
-        command = find(list, operands->items[i]);
+        command = find_command(list, operands->items[i]);
         if (!command)
             return refuse_command(list, operands->items[i]);
         list = command->commands;
@@ -238,7 +237,7 @@ static int run(struct context *context, int argc, char **argv)
         return fail(EXIT_USAGE, "which command? itexctl --help lists them");
     if (strcmp(operands.items[0], "help") == 0)
         return run_help(context, &operands);
-    const struct command *command = find(commands, operands.items[0]);
+    const struct command *command = find_command(commands, operands.items[0]);
     if (!command)
         return refuse_command(commands, operands.items[0]);
     if (command->commands)

@@ -3,6 +3,7 @@
  * alternatives, which are too expensive for the service's loop.
  */
 #include "client/itexctl/decide.h"
+#include "client/itexctl/rule_input.h"
 #include "daemon/decision/decision.h"
 #include "proto/cleanup.h"
 #include "proto/clock.h"
@@ -11,52 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* ---- Rules ------------------------------------------------------------------------------------------ */
-
-const char *shipped_rules_path(void)
-{
-    const char *path = getenv("ITEXD_RULES");
-    return path && path[0] ? path : ITEXD_RULES_DIR;
-}
-
-/* All mistakes, a line each. */
-static int refuse_rules(const struct yaml_messages *messages, struct failure *failure)
-{
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return failure_set(failure, EXIT_INTERNAL, "out of memory");
-    fprintf(out, "%zu mistake%s in the rules", messages->n_errors, messages->n_errors == 1 ? "" : "s");
-    for (size_t i = 0; i < messages->n_items; i++)
-        if (!messages->items[i].warning)
-            fprintf(out, "\n%s", messages->items[i].text);
-    fclose(out);
-    failure_set(failure, EXIT_BAD_CONFIG, "%s", text);
-    free(text);
-    return -1;
-}
-
-static int compile(const struct rule_files *files, struct rules **rules, struct failure *failure)
-{
-    CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
-    int r = rules_load(files, rules, &messages);
-    if (r == -EINVAL)
-        return refuse_rules(&messages, failure);
-    return r < 0 ? failure_set(failure, EXIT_INTERNAL, "cannot compile the rules: %s", strerror(-r)) : 0;
-}
-
-int read_rules(const char *const *paths, size_t n_paths, struct rules **rules, struct failure *failure)
-{
-    CLEANUP(rule_files_clear) struct rule_files files = RULE_FILES_INIT;
-    for (size_t i = 0; i < n_paths; i++) {
-        int r = rule_files_read(paths[i], &files);
-        if (r < 0)
-            return failure_set(failure, EXIT_BAD_CONFIG, "cannot read the rules in %s: %s", paths[i], strerror(-r));
-    }
-    return compile(&files, rules, failure);
-}
 
 /* ---- A decision made here --------------------------------------------------------------------------- */
 
@@ -184,7 +139,7 @@ int decide_offline(const struct ask *ask, const Itexd__V1__Resolve *request, Ite
     CLEANUP(rules_freep) struct rules *rules = NULL;
     CLEANUP(local_clear) struct local local = {.resolution = RESOLUTION_INIT};
     const char *path = ask->rules ? ask->rules : shipped_rules_path();
-    if (read_rules(&path, 1, &rules, failure) < 0 ||
+    if (read_rules(path, &rules, failure) < 0 ||
         resolve_locally(rules, request, ask->alternatives, &local, failure) < 0)
         return -1;
     int r = build_decision(rules, &local, request, decision);
@@ -206,7 +161,7 @@ static int fetch_rules(struct connection *connection, const Itexd__V1__Decision 
     uint64_t id = decision->ruleset && decision->ruleset->has_id ? decision->ruleset->id : 0;
     if (service_rule_files(connection, id, &files, NULL, failure) < 0)
         return -1;
-    return compile(&files, rules, failure);
+    return compile_rules(&files, rules, failure);
 }
 
 int decide_alternatives(struct connection *connection, Itexd__V1__Decision *decision, struct failure *failure)

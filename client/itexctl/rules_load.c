@@ -2,6 +2,7 @@
 #include "client/core/memory_file.h"
 #include "client/itexctl/commands_rules.h"
 #include "client/itexctl/output.h"
+#include "client/itexctl/rule_input.h"
 #include "client/itexctl/service.h"
 #include "proto/cleanup.h"
 
@@ -41,24 +42,12 @@ static int pack_files(const struct rule_files *files)
 }
 
 /* A string in the message ends at its first NUL: what is behind it would be lost without a word. */
-static int check_text(const struct operands *operands, const struct rule_files *files, struct failure *failure)
+static int check_text(const struct rule_files *files, struct failure *failure)
 {
-    if (operands->n_items == 0 || files->n_files == 0)
-        return failure_set(failure, EXIT_USAGE, "which FILE? It may also be a folder of *.yaml files");
     for (size_t i = 0; i < files->n_files; i++)
         if (memchr(files->files[i].text, '\0', files->files[i].size))
             return failure_set(failure, EXIT_BAD_CONFIG, "%s: it holds a NUL byte", files->files[i].name);
     return 0;
-}
-
-static int read_files(const struct operands *operands, struct rule_files *files, struct failure *failure)
-{
-    for (int i = 0; i < operands->n_items; i++) {
-        int r = rule_files_read(operands->items[i], files);
-        if (r < 0)
-            return failure_set(failure, EXIT_BAD_CONFIG, "cannot read %s: %s", operands->items[i], strerror(-r));
-    }
-    return check_text(operands, files, failure);
 }
 
 static int send_files(const struct context *context, const struct load_values *values, const char *name, int fd,
@@ -99,7 +88,8 @@ static int load_run(struct context *context, const struct operands *operands)
     CLEANUP(rule_files_clear) struct rule_files files = RULE_FILES_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
-    if (read_files(operands, &files, &failure) < 0)
+    if (read_rule_files((const char *const *)operands->items, (size_t)operands->n_items, &files, &failure) < 0 ||
+        check_text(&files, &failure) < 0)
         return failure_report(&failure);
     CLEANUP(freep) char *path = strdup(operands->items[0]);
     CLEANUP(closep) int fd = pack_files(&files);

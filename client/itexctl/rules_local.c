@@ -1,22 +1,12 @@
 /* itexctl rules check, test, diff, reference: what can be done with rule files themselves. */
 #include "client/itexctl/commands_rules.h"
-#include "client/itexctl/decide.h"
 #include "client/itexctl/rule_diff.h"
+#include "client/itexctl/rule_input.h"
 #include "client/itexctl/service.h"
 #include "proto/cleanup.h"
 
 #include <errno.h>
 #include <string.h>
-
-static int read_operands(const struct operands *operands, struct rule_files *files, struct failure *failure)
-{
-    for (int i = 0; i < operands->n_items; i++) {
-        int r = rule_files_read(operands->items[i], files);
-        if (r < 0)
-            return failure_set(failure, EXIT_BAD_CONFIG, "cannot read %s: %s", operands->items[i], strerror(-r));
-    }
-    return 0;
-}
 
 static void print_messages(const struct yaml_messages *messages)
 {
@@ -31,9 +21,7 @@ static int load_operands(const struct operands *operands, struct rules **rules)
     CLEANUP(rule_files_clear) struct rule_files files = RULE_FILES_INIT;
     CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
-    if (operands->n_items == 0)
-        return fail(EXIT_USAGE, "which FILE? It may also be a folder of *.yaml files");
-    if (read_operands(operands, &files, &failure) < 0)
+    if (read_rule_files((const char *const *)operands->items, (size_t)operands->n_items, &files, &failure) < 0)
         return failure_report(&failure);
     int r = rules_load(&files, rules, &messages);
     print_messages(&messages);
@@ -76,7 +64,7 @@ static int open_side(const struct context *context, const char *text, struct rul
     CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
     int64_t id;
     if (!number_parse(text, 1, INT64_MAX, &id))
-        return read_rules((const char *const[]){text}, 1, rules, failure);
+        return read_rules(text, rules, failure);
     if (service_open(context, &connection, failure) < 0 ||
         service_rule_files(connection, (uint64_t)id, &files, NULL, failure) < 0)
         return -1;

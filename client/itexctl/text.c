@@ -152,13 +152,18 @@ void print_field(const struct printer *printer, const char *label, const char *t
     print_wrapped(printer, column > LABEL_COLUMN ? column + 1 : column, LABEL_COLUMN, text);
 }
 
+/* From malloc; NULL without memory. */
+__attribute__((format(printf, 1, 0))) static char *formatted(const char *format, va_list arguments)
+{
+    char *text = NULL;
+    return vasprintf(&text, format, arguments) < 0 ? NULL : text;
+}
+
 void print_fieldf(const struct printer *printer, const char *label, const char *format, ...)
 {
-    CLEANUP(freep) char *text = NULL;
     va_list arguments;
     va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) < 0)
-        text = NULL;
+    CLEANUP(freep) char *text = formatted(format, arguments);
     va_end(arguments);
     print_field(printer, label, text ? text : "out of memory");
 }
@@ -171,11 +176,9 @@ void print_paragraph(const struct printer *printer, int indent, const char *text
 
 void print_paragraphf(const struct printer *printer, int indent, const char *format, ...)
 {
-    CLEANUP(freep) char *text = NULL;
     va_list arguments;
     va_start(arguments, format);
-    if (vasprintf(&text, format, arguments) < 0)
-        text = NULL;
+    CLEANUP(freep) char *text = formatted(format, arguments);
     va_end(arguments);
     print_paragraph(printer, indent, text ? text : "out of memory");
 }
