@@ -4,8 +4,8 @@
  * job's own environment and resolved; it counts where nothing is left to change, and where no part of it does as well
  * with no more obligations. A variable that the script sets is never a candidate.
  */
-#include "explain.h"
-#include "parse.h"
+#include "daemon/resolver/explain.h"
+#include "daemon/resolver/parse.h"
 
 #include <errno.h>
 #include <string.h>

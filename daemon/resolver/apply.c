@@ -2,7 +2,7 @@
  * Actions: is one in force, who owns its target, and taking it. An action is taken once at most; one that is
  * blocked by another rule's ownership counts as in force, so that a run always ends.
  */
-#include "apply.h"
+#include "daemon/resolver/apply.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 /* A bump allocator in chunks. Limits: one allocation is at most SIZE_MAX / 4. */
-#include "arena.h"
+#include "daemon/resolver/arena.h"
 
 #include <stdalign.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 #ifndef ITEXD_RESOLVER_COMPILE_H
 #define ITEXD_RESOLVER_COMPILE_H
 
-#include "compiled.h"
+#include "daemon/resolver/compiled.h"
 
 struct compiler {
     struct rule_set *set;

@@ -1,6 +1,6 @@
 /* Conditions to tests. */
-#include "compile.h"
-#include "version.h"
+#include "daemon/resolver/compile.h"
+#include "daemon/resolver/version.h"
 
 #include <errno.h>
 #include <stdlib.h>

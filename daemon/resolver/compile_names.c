@@ -1,7 +1,7 @@
 /* The names that a rule set works with: variables (hashed, since every variable of a job is looked up) and
  * obligation tokens. */
-#include "compile.h"
-#include "variables.h"
+#include "daemon/resolver/compile.h"
+#include "daemon/resolver/variables.h"
 
 #include <errno.h>
 #include <stdlib.h>

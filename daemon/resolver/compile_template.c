@@ -2,8 +2,8 @@
  * Messages: text with {NAME} for the job's own value of a fact or variable, {set} for the variables behind the
  * conditions that hold, {detail} in service rules. "{{" is a brace.
  */
-#include "compile.h"
-#include "variables.h"
+#include "daemon/resolver/compile.h"
+#include "daemon/resolver/variables.h"
 
 #include <errno.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * Watching: which clauses a match has to look at. A clause without tests always counts; any other is in the lists of
  * one test only, so that a match meets it once at most.
  */
-#include "compile.h"
+#include "daemon/resolver/compile.h"
 
 #include <errno.h>
 

@@ -11,10 +11,10 @@
 #ifndef ITEXD_RESOLVER_COMPILED_H
 #define ITEXD_RESOLVER_COMPILED_H
 
-#include "arena.h"
-#include "facts.h"
-#include "rule_set.h"
-#include "xla_flags.h"
+#include "daemon/resolver/arena.h"
+#include "daemon/resolver/facts.h"
+#include "daemon/resolver/rule_set.h"
+#include "daemon/resolver/xla_flags.h"
 
 #define NO_RULE UINT32_MAX
 #define MAX_ACTIONS 64u /* of one rule */

@@ -3,9 +3,9 @@
  * selectors under a mask, and the mode. Three-valued throughout: an unknown operand makes the result unknown only
  * where it matters.
  */
-#include "parse.h"
-#include "state.h"
-#include "version.h"
+#include "daemon/resolver/parse.h"
+#include "daemon/resolver/state.h"
+#include "daemon/resolver/version.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * Results: verdict, mode, changes, obligations, facts, diagnostics. Everything is allocated from the resolution's
  * arena; texts of the rule set are pointed to, texts of the caller copied.
  */
-#include "explain.h"
+#include "daemon/resolver/explain.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #ifndef ITEXD_RESOLVER_EXPLAIN_H
 #define ITEXD_RESOLVER_EXPLAIN_H
 
-#include "fixpoint.h"
-#include "input.h"
+#include "daemon/resolver/fixpoint.h"
+#include "daemon/resolver/input.h"
 
 /* Private part of a resolution. */
 struct resolution_arena {

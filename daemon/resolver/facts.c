@@ -1,5 +1,5 @@
 /* Looking facts and their values up by name. */
-#include "facts.h"
+#include "daemon/resolver/facts.h"
 
 #include <string.h>
 

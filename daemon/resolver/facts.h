@@ -6,7 +6,7 @@
 #ifndef ITEXD_RESOLVER_FACTS_H
 #define ITEXD_RESOLVER_FACTS_H
 
-#include "facts-table.h"
+#include "daemon/resolver/facts-table.h"
 
 #include <stdbool.h>
 #include <stddef.h>

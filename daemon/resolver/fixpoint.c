@@ -1,7 +1,7 @@
 /* Matching and applying, one rule at a time, until nothing is left. See fixpoint.h. */
-#include "fixpoint.h"
+#include "daemon/resolver/fixpoint.h"
 
-#include "apply.h"
+#include "daemon/resolver/apply.h"
 
 #include <errno.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 #ifndef ITEXD_RESOLVER_FIXPOINT_H
 #define ITEXD_RESOLVER_FIXPOINT_H
 
-#include "state.h"
+#include "daemon/resolver/state.h"
 
 /* An obligation in the order of issue: a token of the set, or a change of a variable that the script sets. */
 struct issued {

@@ -2,9 +2,9 @@
  * Input checks, and who wins where a fact is told twice: declared, script, environment, node. The one fact of the
  * environment that a caller may give is the state of the flags file, which only the job's own view shows.
  */
-#include "input.h"
+#include "daemon/resolver/input.h"
 
-#include "version.h"
+#include "daemon/resolver/version.h"
 
 #include <errno.h>
 #include <stdarg.h>

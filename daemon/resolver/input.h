@@ -2,7 +2,7 @@
 #ifndef ITEXD_RESOLVER_INPUT_H
 #define ITEXD_RESOLVER_INPUT_H
 
-#include "state.h"
+#include "daemon/resolver/state.h"
 
 /* What the input itself gives reason to tell. */
 struct input_notes {

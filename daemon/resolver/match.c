@@ -1,5 +1,5 @@
 /* Matching: which rules hold in a state. The cost grows with the clauses watched at the state's own numbers. */
-#include "compiled.h"
+#include "daemon/resolver/compiled.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
  * Messages with the job's own values in them. A value is cut at 120 bytes and its control characters become '?',
  * because messages go to terminals and logs; detail and {set} are our own text and stay as they are.
  */
-#include "explain.h"
+#include "daemon/resolver/explain.h"
 
 #include <string.h>
 

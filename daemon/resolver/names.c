@@ -1,5 +1,5 @@
 /* The words for the resolver's enums, as they stand in JSON, messages and the database. */
-#include "resolver.h"
+#include "daemon/resolver/resolver.h"
 
 const char *severity_name(enum severity severity)
 {

@@ -2,7 +2,7 @@
  * Scalar values: booleans, numbers, names. They disagree with each other on purpose: each is the reading of the
  * code that looks at the variable (facts.yaml names it). Comparisons are of bytes; no locale takes part.
  */
-#include "parse.h"
+#include "daemon/resolver/parse.h"
 
 #include <string.h>
 #include <strings.h>

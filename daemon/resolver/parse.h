@@ -5,7 +5,7 @@
 #ifndef ITEXD_RESOLVER_PARSE_H
 #define ITEXD_RESOLVER_PARSE_H
 
-#include "facts.h"
+#include "daemon/resolver/facts.h"
 
 /* Answers, in the order in which gen-facts.py maps them to a fact's values. */
 enum { ANSWER_FALSE, ANSWER_TRUE, ANSWER_BAD };

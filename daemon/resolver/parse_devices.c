@@ -5,7 +5,7 @@
  * before it discards; devices are '*', a kind, or N, N.M, N.M.K where each part may be '*'. Only what the rules
  * ask is worked out: whether the SYCL runtime takes the text at all, and which Level Zero devices it names.
  */
-#include "parse.h"
+#include "daemon/resolver/parse.h"
 
 #include <string.h>
 #include <strings.h>

@@ -1,6 +1,6 @@
 /* The entry: one call reads the input, runs to the end, explains, and asks what the unknown facts would change. */
-#include "explain.h"
-#include "unknown.h"
+#include "daemon/resolver/explain.h"
+#include "daemon/resolver/unknown.h"
 
 #include <errno.h>
 #include <stdlib.h>

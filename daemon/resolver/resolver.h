@@ -14,7 +14,7 @@
 #ifndef ITEXD_RESOLVER_RESOLVER_H
 #define ITEXD_RESOLVER_RESOLVER_H
 
-#include "rule_set.h"
+#include "daemon/resolver/rule_set.h"
 
 #define RESOLVER_MAX_DIAGNOSTICS 100
 #define RESOLVER_MAX_ALTERNATIVES 16

@@ -2,10 +2,10 @@
  * Compiling a rule set: definitions are checked one rule at a time and copied into one arena, so that freeing
  * is one call and the result can be shared by threads.
  */
-#include "rule_set.h"
+#include "daemon/resolver/rule_set.h"
 
-#include "compile.h"
-#include "variables.h"
+#include "daemon/resolver/compile.h"
+#include "daemon/resolver/variables.h"
 
 #include <errno.h>
 #include <stdarg.h>

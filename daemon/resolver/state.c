@@ -2,9 +2,9 @@
  * From variables to facts. Facts of TF_XLA_FLAGS share one parse; the parse of the job's own text is kept per
  * generation, because the analysis of what is unknown asks for it again and again.
  */
-#include "state.h"
+#include "daemon/resolver/state.h"
 
-#include "parse.h"
+#include "daemon/resolver/parse.h"
 
 #include <errno.h>
 #include <string.h>

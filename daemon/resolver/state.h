@@ -7,8 +7,8 @@
 #ifndef ITEXD_RESOLVER_STATE_H
 #define ITEXD_RESOLVER_STATE_H
 
-#include "compiled.h"
-#include "resolver.h"
+#include "daemon/resolver/compiled.h"
+#include "daemon/resolver/resolver.h"
 
 #define N_GENERATIONS 4 /* with GENERATION_UNKNOWN */
 

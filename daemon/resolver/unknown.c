@@ -2,9 +2,9 @@
  * Resolves every joint assignment of the unknown facts - 36 at most - without any text, and compares the ends. A
  * fact's positions in an assignment form a mixed-radix number, so that "differs in nothing else" is a stride.
  */
-#include "unknown.h"
+#include "daemon/resolver/unknown.h"
 
-#include "fixpoint.h"
+#include "daemon/resolver/fixpoint.h"
 
 #include <errno.h>
 #include <string.h>

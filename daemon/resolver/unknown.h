@@ -2,7 +2,7 @@
 #ifndef ITEXD_RESOLVER_UNKNOWN_H
 #define ITEXD_RESOLVER_UNKNOWN_H
 
-#include "state.h"
+#include "daemon/resolver/state.h"
 
 #define MAX_UNKNOWN 4u
 

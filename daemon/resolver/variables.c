@@ -1,5 +1,5 @@
 /* Two allowlists over one matcher. An entry that ends in '*' is a prefix, any other is a whole name. */
-#include "variables.h"
+#include "daemon/resolver/variables.h"
 
 #include <stddef.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * pre-release (a, b, c, rc, dev), which comes before the bare number, anything else comes after it. A local
  * version ("+cpu") does not count. Limits: a part above 999999999 counts as that, a bound has at most 63 bytes.
  */
-#include "version.h"
+#include "daemon/resolver/version.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -109,7 +109,16 @@ struct bound {
     char version[BOUND_MAX + 1];
 };
 
-/* Reads one bound and moves *text behind it and its comma; false where it is none. */
+/* What people write by hand: a part that is no number is a slip. */
+static bool is_bound_version(const char *version)
+{
+    for (const char *dot = strchr(version, '.'); dot; dot = strchr(dot + 1, '.'))
+        if (!is_digit(dot[1]))
+            return false;
+    return version_valid(version);
+}
+
+/* Reads one bound and moves *text behind it and its comma; false where it is none, or where a comma ends the text. */
 static bool next_bound(const char **text, struct bound *bound)
 {
     static const char *const operators[] = {"<=", ">=", "==", "!=", "<", ">"};
@@ -136,11 +145,9 @@ static bool next_bound(const char **text, struct bound *bound)
         bound->version[length - 2] = '\0';
     *text += length;
     *text += strspn(*text, " ");
-    if (**text == ',')
-        (*text)++;
-    else if (**text)
+    if (**text == ',' ? !*++*text : **text)
         return false;
-    return version_valid(bound->version) && (!bound->prefix || bound->kind >= BOUND_EQUAL);
+    return is_bound_version(bound->version) && (!bound->prefix || bound->kind >= BOUND_EQUAL);
 }
 
 bool version_bounds_valid(const char *bounds)

@@ -1,7 +1,7 @@
 /* Tokens, flags and edits of TF_XLA_FLAGS. The text is never changed; tokens are views of it. */
-#include "xla_flags.h"
+#include "daemon/resolver/xla_flags.h"
 
-#include "parse.h"
+#include "daemon/resolver/parse.h"
 
 #include <ctype.h>
 #include <errno.h>

@@ -9,9 +9,9 @@
 #ifndef ITEXD_RESOLVER_XLA_FLAGS_H
 #define ITEXD_RESOLVER_XLA_FLAGS_H
 
-#include "arena.h"
-#include "facts.h"
-#include "rule_set.h"
+#include "daemon/resolver/arena.h"
+#include "daemon/resolver/facts.h"
+#include "daemon/resolver/rule_set.h"
 
 #define XLA_NO_FLAG (-1)
 

@@ -1,6 +1,7 @@
 /* Conditions and examples: whether the facts they name exist and can take the values they give. */
 #include "daemon/resolver/facts.h"
 #include "daemon/resolver/variables.h"
+#include "daemon/resolver/version.h"
 #include "daemon/rules/rule_check.h"
 
 #include <string.h>
@@ -31,29 +32,6 @@ static void report_impossible(const struct rule_check *check, const struct fact_
         used += (size_t)snprintf(list + used, sizeof(list) - used, "%s, ", info->values[i]);
     yaml_error(check->messages, value->place, "the fact \"%s\" cannot be \"%.*s\"; it can be %sunknown", info->name,
                yaml_shown(bare), bare, list);
-}
-
-/* ">=2.16" or ">=2.16,<2.18": every part a sign and a dotted number. */
-static bool version_bounds_valid(const char *text)
-{
-    for (;; text++) {
-        size_t sign = strspn(text, "<>="), digits;
-
-        if (sign == 0 || sign > 2 || (sign == 2 && text[1] != '=') || (sign == 1 && text[0] == '='))
-            return false;
-        text += sign;
-        for (;;) {
-            digits = strspn(text, "0123456789");
-            if (digits == 0 || digits > 9)
-                return false;
-            text += digits;
-            if (*text != '.')
-                break;
-            text++;
-        }
-        if (*text != ',')
-            return *text == '\0';
-    }
 }
 
 static void check_value(const struct rule_check *check, int fact, const struct yaml_text *value)
