@@ -52,7 +52,7 @@ typedef struct itex_decision itex_decision; /* what the service answered */
 typedef enum itex_status {
     ITEX_OK = 0,
     ITEX_AGAIN = 1,             /* itex_dispatch: not finished yet */
-    ITEX_ERR_ARGUMENT = -1,     /* a NULL, an unknown fact name's syntax, a bad value */
+    ITEX_ERR_ARGUMENT = -1,     /* a NULL, a value or name that cannot be, or a request that is too large */
     ITEX_ERR_MEMORY = -2,       /* no memory, or no descriptors, left in this process */
     ITEX_ERR_ABSENT = -3,       /* no socket, nobody listening, or not itexd on the other side */
     ITEX_ERR_SLOW = -4,         /* no answer by the deadline */
@@ -82,7 +82,7 @@ itex_status itex_request_set_socket(itex_request *request, const char *path);
 /* Milliseconds for the whole call, from 1; default 2000. Time to wait for devices is added to it. */
 itex_status itex_request_set_timeout(itex_request *request, unsigned milliseconds);
 /* A fact the job declares: "keras" "3", "jit" "auto", "custom_ops" "true", "itex" "2.15.0.3" ... Names and values
- * are the table in itexd-facts(5); the service checks them. Set twice: the later one holds. */
+ * are in itexctl(1); the service checks them. Set twice: the later one holds. */
 itex_status itex_request_set_fact(itex_request *request, const char *name, const char *value);
 /* A variable as the job will have it, instead of the process's own; value NULL: unset. */
 itex_status itex_request_set_variable(itex_request *request, const char *name, const char *value);

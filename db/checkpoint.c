@@ -67,7 +67,7 @@ void *store_checkpoint_main(void *context)
         pthread_rwlock_unlock(&store->files);
         if (rc == SQLITE_OK && done >= 0)
             count_checkpoint(store, frames, done);
-        else if (sql_primary(rc) == SQLITE_CORRUPT || sql_primary(rc) == SQLITE_NOTADB)
+        else if (sql_is_damage(rc))
             store_report_damage(store);
         /* another error is met again by the writer when the WAL reaches its limit */
     }
@@ -135,7 +135,7 @@ int store_after_commit(struct store *store)
         store->writer.full_again = 0;
     rc = tail ? checkpoint_here(store, SQLITE_CHECKPOINT_PASSIVE) : SQLITE_OK;
     /* decisions are safe in the WAL: that the database cannot be written yet matters when the WAL is full */
-    return sql_primary(rc) == SQLITE_CORRUPT ? rc : SQLITE_OK;
+    return sql_is_damage(rc) ? rc : SQLITE_OK;
 }
 
 /* Zeros are no valid frames: SQLite takes the WAL for what it was. No harm where it does not work. */

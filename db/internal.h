@@ -23,6 +23,7 @@ enum {
     WAL_LIMIT_BYTES = 64 << 20, /* the writer waits for a checkpoint */
     READS_LIMIT = 256,          /* reads waiting at a time */
     COMMIT_TIMES = 1024,        /* the latest ones, for percentiles */
+    FIRST_RETRY_US = 100000,    /* after recording stopped; then twice that, and so on */
     PROBLEM_SIZE = sizeof(((struct store_status *)NULL)->problem),
 };
 

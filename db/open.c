@@ -142,11 +142,6 @@ static bool left_wal(const char *path)
     return access(name, F_OK) == 0;
 }
 
-static bool is_damage(int rc)
-{
-    return sql_primary(rc) == SQLITE_CORRUPT || sql_primary(rc) == SQLITE_NOTADB;
-}
-
 static int move_damaged(struct store *store)
 {
     int r = store_move_aside(store);
@@ -169,12 +164,12 @@ static int open_found(struct store *store, bool create)
         return -EIO;
     pthread_rwlock_wrlock(&store->files);
     rc = open_connections(store, unclean);
-    if (rc != SQLITE_OK && !is_damage(rc))
+    if (rc != SQLITE_OK && !sql_is_damage(rc))
         store_explain_problem(store, store->writer.db, rc);
     pthread_rwlock_unlock(&store->files);
     if (rc != SQLITE_OK) {
         store_files_close(store, CLOSE_AS_IS);
-        return is_damage(rc) ? -EUCLEAN : -EIO;
+        return sql_is_damage(rc) ? -EUCLEAN : -EIO;
     }
     pthread_mutex_lock(&store->mutex);
     store->created |= create;

@@ -45,7 +45,7 @@ static bool work(struct store *store, sqlite3 *db, struct job *job)
     if (rc == SQLITE_OK)
         return job->kind != JOB_QUERY || job->of.query.finished;
     fail(job);
-    if (sql_primary(rc) == SQLITE_CORRUPT || sql_primary(rc) == SQLITE_NOTADB)
+    if (sql_is_damage(rc))
         store_report_damage(store);
     return true;
 }

@@ -77,7 +77,7 @@ static enum file_kind inspect_through_wal(const char *path)
         kind = judge_version(application, version);
         if (kind == FILE_ABSENT && tables > 0)
             kind = FILE_FOREIGN;
-    } else if (sql_primary(rc) != SQLITE_CORRUPT && sql_primary(rc) != SQLITE_NOTADB) {
+    } else if (!sql_is_damage(rc)) {
         kind = FILE_ERROR;
         errno = EIO;
     }

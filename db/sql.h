@@ -3,6 +3,7 @@
 #define ITEXD_DB_SQL_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,11 @@ static inline void sql_finalizep(sqlite3_stmt **statement)
 static inline int sql_primary(int code)
 {
     return code & 0xff;
+}
+/* The database itself is broken, not the way to it. */
+static inline bool sql_is_damage(int code)
+{
+    return sql_primary(code) == SQLITE_CORRUPT || sql_primary(code) == SQLITE_NOTADB;
 }
 
 #endif

@@ -16,7 +16,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-enum { DEFAULT_QUEUE = 4096, DEFAULT_CHECKPOINT_PAGES = 1000, FIRST_RETRY_US = 100 * 1000 };
+enum { DEFAULT_QUEUE = 4096, DEFAULT_CHECKPOINT_PAGES = 1000 };
 
 /* ---- Opening and closing ---------------------------------------------------------------------------- */
 

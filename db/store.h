@@ -6,12 +6,12 @@
  *
  * Threads. The store has three of its own, each with its own connection: the writer (the only one that
  * writes), the checkpointer and the reader. All functions here are called from one thread, the loop; none
- * waits for the disk except store_open and store_close. Callbacks run in that thread too, inside
+ * waits for the disk except store_open, store_close and those that say so. Callbacks run in that thread too, inside
  * store_dispatch, which the loop calls when store_fd is readable.
  *
  * Failure. A full, read-only or failing disk, or a database that cannot be opened, does not stop the service:
  * store_recording turns false, writes complete at once with -EIO and id 0, and the writer tries again with
- * backoff until recording resumes. Only a database newer than the program refuses to open. A corrupt database
+ * backoff until recording resumes. Only a newer database, or one that another itexd holds, is refused. A corrupt one
  * is moved aside together with its WAL (store_status names it) and a new one started; a database of another
  * program is left alone and nothing recorded.
  *
@@ -139,13 +139,17 @@ struct store_filter {
 /* status 0, or -EIO with the store's problem text. before: where to go on, 0 at the end. */
 typedef void (*store_page_fn)(void *context, int status, const struct store_decision *rows, size_t n_rows,
                               uint64_t before);
-/* Returns a ticket for store_cancel; 0: too many reads wait (-EAGAIN). max_bytes bounds the blobs of a page. */
+/* Returns a ticket for store_cancel; 0: too many reads wait, or no memory. max_bytes bounds the blobs of a page, which
+ * has one row at least; 0: no bound. */
 uint64_t store_query(struct store *store, const struct store_filter *filter, size_t max_bytes, store_page_fn done,
                      void *context);
 /* The callback will not run. */
 void store_cancel(struct store *store, uint64_t ticket);
 
-/* Recent decisions by request id, for retries across a restart: those of the last `seconds`, read at open. */
+/*
+ * Recent decisions, newest first, for retries across a restart: those of the last `seconds`, 100 000 at most. each runs
+ * within the call. For start-up only: it waits for the disk. 0, -EIO.
+ */
 typedef void (*store_recent_fn)(void *context, const struct store_decision *row);
 int store_recent(struct store *store, unsigned seconds, store_recent_fn each, void *context);
 
@@ -171,13 +175,15 @@ int store_put_rule_set(struct store *store, const struct store_rule_set *set, st
 /* Durable; by a person where chosen. -ENOENT in the callback where there is no such set. */
 int store_activate(struct store *store, uint64_t rule_set, uint32_t uid, bool chosen, uint64_t time_ms,
                    store_written_fn done, void *context);
-/* The set active before the present one, 0 where there is none; from the activation history. */
 typedef void (*store_rule_sets_fn)(void *context, int status, const struct store_rule_set *sets, size_t n_sets);
-/* id 0: all, newest first, without files; else one with files. Returns a ticket, 0 on -EAGAIN. */
+/* id 0: all, newest first, without files; else one with files. Returns a ticket as store_query does. */
 uint64_t store_rule_sets(struct store *store, uint64_t id, store_rule_sets_fn done, void *context);
+/* The set that was active before the present one, with files; none where there was none. */
 uint64_t store_previous_rule_set(struct store *store, store_rule_sets_fn done, void *context);
 
-/* For start-up only, before the loop runs: these wait for the disk. 0, -ENOENT, -EIO. */
+/* For start-up only, before the loop runs: both wait for the disk. The first runs `each` within the call with the set
+ * in force; 0, -ENOENT, -EIO. The second stores a set as store_put_rule_set does, and activates it as chosen by nobody;
+ * 0 and its id, -EIO. */
 int store_load_active_rule_set(struct store *store, store_rule_sets_fn each, void *context);
 int store_put_rule_set_now(struct store *store, const struct store_rule_set *set, bool activate, uint64_t *id);
 

@@ -16,7 +16,6 @@
 
 enum {
     LONGEST_RETRY_US = 5 * 1000 * 1000,
-    FIRST_RETRY_US = 100 * 1000,
     BATCH_JOBS = 512,
     BATCH_BYTES = 4 << 20,
     UPKEEP_US = 1000 * 1000, /* looks for retention, and whether the file is still ours */
@@ -291,7 +290,7 @@ static void replace_database(struct store *store, bool damaged)
 
 static void handle_error(struct store *store, int rc)
 {
-    bool damaged = sql_primary(rc) == SQLITE_CORRUPT || sql_primary(rc) == SQLITE_NOTADB;
+    bool damaged = sql_is_damage(rc);
 
     if (rc == SQLITE_OK)
         return;

@@ -60,7 +60,7 @@ const char *tone_end(const struct printer *printer);
 enum tone severity_tone(const char *severity);
 enum tone verdict_tone(const char *verdict);
 
-/* "2026-01-31T10:00:00.123Z" into text (at least 32 bytes). */
+/* "2026-01-31T10:00:00.123Z" into text, which is returned; "" for a time that is none. */
 #define TIME_TEXT_SIZE 40
 const char *time_text(uint64_t ms, char text[TIME_TEXT_SIZE]);
 

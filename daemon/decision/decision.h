@@ -26,7 +26,7 @@ struct decision_input {
 /*
  * Reads a request. The default policy is the rule set's unless the request names one.
  * 0; -ENOMEM; -EINVAL with a message: a name missing or twice, a value too long, an unknown policy or provenance.
- * input must outlive nothing of request.
+ * input points into request, which must outlive it; freed by decision_input_clear.
  */
 int decision_input_read(const Itexd__V1__Resolve *request, bool advise_by_default, struct decision_input *input,
                         char *error, size_t error_size);

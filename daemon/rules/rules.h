@@ -31,8 +31,14 @@ struct rule_files {
         .files = NULL                                                                                                  \
     }
 
-/* Reads one file, or all *.yaml of a directory in the order of their names, facts.yaml excepted. 0, -errno. */
+/*
+ * Adds one file, or all *.yaml of a directory in the order of their names, facts.yaml excepted. 0; -ENOENT also where a
+ * directory has none; -EINVAL for what is neither file nor directory; other -errno, and those of rule_files_add. On an
+ * error files is as before.
+ */
 int rule_files_read(const char *path, struct rule_files *files);
+/* Adds a copy. 0; -EINVAL for a name that is empty or has '/'; -EEXIST for one that is there; -EFBIG where all would be
+ * more than RULES_MAX_BYTES; -ENOMEM. */
 int rule_files_add(struct rule_files *files, const char *name, const char *text, size_t size);
 void rule_files_clear(struct rule_files *files);
 
@@ -60,7 +66,7 @@ const char *rules_digest(const struct rules *rules);
 /* Runs every example of the set; a failure is an error in messages. Returns how many ran. */
 size_t rules_run_examples(const struct rules *rules, struct yaml_messages *messages);
 
-/* The reference for people, as Markdown. */
+/* The reference for people, as Markdown. 0, -EIO. */
 int rules_write_reference(const struct rules *rules, FILE *out);
 
 #endif
