@@ -249,7 +249,7 @@ void fake_reply_decision(int fd, uint64_t id, const char *verdict, const Itexd__
     send_reply(fd, &reply, id);
 }
 
-int fake_greet(struct fake_service *s)
+int fake_greet_as(struct fake_service *s, const char *name, uint32_t major, uint32_t minimum)
 {
     int fd = fake_accept(s);
 
@@ -257,9 +257,22 @@ int fake_greet(struct fake_service *s)
         return -1;
     Itexd__V1__Request *request = fake_receive(s, fd);
     if (request && request->body_case == ITEXD__V1__REQUEST__BODY_HELLO)
-        fake_reply_hello(fd, request->id, "itexd", 1, 1);
+        fake_reply_hello(fd, request->id, name, major, minimum);
     itexd__v1__request__free_unpacked(request, NULL);
     return fd;
+}
+
+int fake_greet(struct fake_service *s)
+{
+    return fake_greet_as(s, "itexd", 1, 1);
+}
+
+void fake_mute(struct fake_service *s)
+{
+    int fd = fake_accept(s);
+
+    fake_hold(s);
+    close(fd);
 }
 
 static void answer(int fd, const Itexd__V1__Request *request)

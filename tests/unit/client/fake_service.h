@@ -54,6 +54,10 @@ void fake_reply_done(int fd, uint64_t id);
 void fake_reply_report(int fd, uint64_t id, bool match);
 /* Accepts and greets properly; returns the connection, -1 if stopped. */
 int fake_greet(struct fake_service *service);
+/* The same as another service, or in other versions of the protocol. */
+int fake_greet_as(struct fake_service *service, const char *name, uint32_t major, uint32_t minimum);
+/* Accepts one connection and says nothing. */
+void fake_mute(struct fake_service *service);
 /* Answers what comes on fd as itexd would, until it is closed. */
 void fake_serve(struct fake_service *service, int fd);
 /* A well-behaved service: greets and serves connection after connection. */
