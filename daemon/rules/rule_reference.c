@@ -1,6 +1,6 @@
 /*
  * The reference of a rule set as Markdown, made from the rules themselves: nothing in it can disagree with them.
- * tests/unit/rules compares docs/rules.md with it, and writes it anew.
+ * itexctl rules reference prints it, and a test compares docs/rules.md with that.
  */
 #include "daemon/resolver/facts.h"
 #include "daemon/rules/rule_records.h"

@@ -30,19 +30,16 @@ int fixture_setup_closed(void **state)
     return 0;
 }
 
+const struct store_rule_set fixture_rule_set = {
+    .name = "test", .digest = "digest-1", .origin = "shipped", .created_ms = 5, .n_rules = 3, .files = {"files", 5}};
+
 int fixture_open(struct fixture *fixture)
 {
-    const struct store_rule_set set = {.name = "test",
-                                       .digest = "digest-1",
-                                       .origin = "shipped",
-                                       .created_ms = 5,
-                                       .n_rules = 3,
-                                       .files = {"files", 5}};
     char error[256];
     int r = store_open(&fixture->config, &fixture->store, error, sizeof error);
 
     if (r == 0 && store_recording(fixture->store))
-        assert_int_equal(store_put_rule_set_now(fixture->store, &set, true, &fixture->rule_set), 0);
+        assert_int_equal(store_put_rule_set_now(fixture->store, &fixture_rule_set, true, &fixture->rule_set), 0);
     return r;
 }
 

@@ -21,6 +21,9 @@ struct fixture {
     uint64_t clock_ms; /* of the next decision */
 };
 
+/* The one rule set of every test. */
+extern const struct store_rule_set fixture_rule_set;
+
 /* cmocka's setup and teardown: an open store with one rule set, gone with its files. */
 int fixture_setup(void **state);
 int fixture_teardown(void **state);

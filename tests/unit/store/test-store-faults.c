@@ -21,15 +21,9 @@ struct told {
 
 static void put_rule_set_if_missing(struct fixture *fixture)
 {
-    const struct store_rule_set set = {.name = "test",
-                                       .digest = "digest-1",
-                                       .origin = "shipped",
-                                       .created_ms = 5,
-                                       .n_rules = 3,
-                                       .files = {"files", 5}};
     uint64_t id;
 
-    if (store_put_rule_set_now(fixture->store, &set, true, &id) == 0)
+    if (store_put_rule_set_now(fixture->store, &fixture_rule_set, true, &id) == 0)
         fixture->rule_set = id;
 }
 
