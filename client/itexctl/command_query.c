@@ -1,8 +1,8 @@
 /*
  * itexctl query: past decisions, newest first.
  *
- * Pages go from the wire to the output one by one, so that memory stays the same however many there are. Table columns
- * therefore have fixed widths.
+ * Pages go from the wire to the output one by one, so that memory stays the same however many there are. The first page
+ * says how wide the table's columns are.
  */
 #include "client/itexctl/output.h"
 #include "client/itexctl/service.h"
@@ -18,6 +18,8 @@
 
 #define PAGE_ROWS 200
 #define DEFAULT_LIMIT 100
+#define N_COLUMNS 7 /* of the table */
+#define WIDEST 40   /* that a column is made for the sake of later pages */
 
 struct query_values {
     const char *job, *user, *mode, *rule, *verdict, *since, *until;
@@ -90,37 +92,66 @@ static int print_json(const Itexd__V1__QueryPage *page)
     return 0;
 }
 
-static const struct table_column columns[] = {
-    {"DECISION", true, 9, false}, {"TIME", false, 20, false}, {"UID", true, 6, false},   {"JOB", false, 10, false},
-    {"VERDICT", false, 8, false}, {"MODE", false, 15, false}, {"RULES", false, 0, true},
+/* The texts of a row; those that are not of the decision itself are kept here. */
+struct row {
+    char id[24], uid[16], time[TIME_TEXT_SIZE];
+    char *rules;
+    const char *cells[N_COLUMNS];
 };
 
-static int add_table_row(struct table *table, const Itexd__V1__Decision *decision)
+static void row_clear(struct row *row)
+{
+    free(row->rules);
+}
+
+static void row_fill(struct row *row, const Itexd__V1__Decision *decision)
 {
     static const Itexd__V1__Outcome nothing = ITEXD__V1__OUTCOME__INIT;
     const Itexd__V1__Outcome *outcome = decision->outcome ? decision->outcome : &nothing;
-    char id[24], uid[16] = "-", time[TIME_TEXT_SIZE] = "-";
-    CLEANUP(freep) char *rules = rules_of(decision, " ");
-    snprintf(id, sizeof(id), "%" PRIu64, decision->id);
+    *row = (struct row){.uid = "-", .time = "-", .rules = rules_of(decision, " ")};
+    snprintf(row->id, sizeof(row->id), "%" PRIu64, decision->id);
     if (decision->peer && decision->peer->has_uid)
-        snprintf(uid, sizeof(uid), "%u", decision->peer->uid);
+        snprintf(row->uid, sizeof(row->uid), "%u", decision->peer->uid);
     if (decision->has_time_ms) {
-        time_text(decision->time_ms, time);
-        strcpy(strchr(time, '.') ? strchr(time, '.') : time, "Z");
+        time_text(decision->time_ms, row->time);
+        strcpy(strchr(row->time, '.') ? strchr(row->time, '.') : row->time, "Z");
     }
-    return table_row(table,
-                     (const char *const[]){id, time, uid, decision->job, outcome->verdict, outcome->mode, rules});
+    const char *const cells[N_COLUMNS] = {row->id,          row->time,     row->uid,  decision->job,
+                                          outcome->verdict, outcome->mode, row->rules};
+    memcpy(row->cells, cells, sizeof(cells));
 }
 
-static int print_table(const struct context *context, const Itexd__V1__QueryPage *page, bool first)
+/* What fits the first page is meant to fit the others too; the last column takes what is left. */
+static void fit_columns(struct table_column *columns, const Itexd__V1__QueryPage *page)
 {
-    CLEANUP(table_freep) struct table *table = table_new(context, columns, LENGTH(columns), first);
+    for (size_t i = 0; i < page->n_decisions; i++) {
+        CLEANUP(row_clear) struct row row;
+        row_fill(&row, page->decisions[i]);
+        for (size_t j = 0; j < N_COLUMNS - 1; j++) {
+            int width = row.cells[j] ? (int)strnlen(row.cells[j], WIDEST) : 1;
+            if (columns[j].width < width)
+                columns[j].width = width;
+        }
+    }
+}
+
+static int print_table(const struct context *context, struct table_column *columns, const Itexd__V1__QueryPage *page,
+                       bool first)
+{
+    if (page->n_decisions == 0)
+        return 0;
+    if (first)
+        fit_columns(columns, page);
+    CLEANUP(table_freep) struct table *table = table_new(context, columns, N_COLUMNS, first);
     if (!table)
         return -ENOMEM;
-    for (size_t i = 0; i < page->n_decisions; i++)
-        if (add_table_row(table, page->decisions[i]) < 0)
+    for (size_t i = 0; i < page->n_decisions; i++) {
+        CLEANUP(row_clear) struct row row;
+        row_fill(&row, page->decisions[i]);
+        if (table_row(table, row.cells) < 0)
             return -ENOMEM;
-    return page->n_decisions > 0 ? table_print(table, stdout) : 0;
+    }
+    return table_print(table, stdout);
 }
 
 /* As RFC 4180 has it. */
@@ -169,13 +200,14 @@ static int print_csv(const Itexd__V1__QueryPage *page, bool first)
     return 0;
 }
 
-static int print_page(const struct context *context, const Itexd__V1__QueryPage *page, bool first)
+static int print_page(const struct context *context, struct table_column *columns, const Itexd__V1__QueryPage *page,
+                      bool first)
 {
     if (context->json)
         return print_json(page);
     if (strcmp(context->format, "csv") == 0)
         return print_csv(page, first);
-    return print_table(context, page, first);
+    return print_table(context, columns, page, first);
 }
 
 /* ---- Page after page ---------------------------------------------------------------------------------- */
@@ -185,6 +217,10 @@ static int print_pages(const struct context *context, struct connection *connect
                        uint64_t limit, uint64_t *rows, bool *more, struct failure *failure)
 {
     const struct query_values *values = context->values;
+    struct table_column columns[N_COLUMNS] = {
+        {"DECISION", true, 8, false}, {"TIME", false, 4, false}, {"UID", true, 3, false},   {"JOB", false, 3, true},
+        {"VERDICT", false, 7, false}, {"MODE", false, 4, false}, {"RULES", false, 0, true},
+    };
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     request.body_case = ITEXD__V1__REQUEST__BODY_QUERY;
     request.query = query;
@@ -197,7 +233,7 @@ static int print_pages(const struct context *context, struct connection *connect
         if (service_call(connection, &request, -1, values->timeout > 0 ? values->timeout : ADMIN_TIMEOUT_MS,
                          ITEXD__V1__REPLY__BODY_QUERY, &reply, failure) < 0)
             return -1;
-        if (print_page(context, reply->query, *rows == 0) < 0)
+        if (print_page(context, columns, reply->query, *rows == 0) < 0)
             return failure_set(failure, EXIT_INTERNAL, "cannot print the rows: out of memory");
         *rows += reply->query->n_decisions;
         *more = reply->query->has_before;
@@ -216,10 +252,12 @@ static int query_run(struct context *context, const struct operands *operands)
     uint64_t rows = 0, limit = values->limit < 0 ? DEFAULT_LIMIT : (uint64_t)values->limit;
     bool more = false;
     if (operands->n_items > 0)
-        return fail(EXIT_USAGE, "unexpected argument \"%s\"", operands->items[0]);
+        return fail_operand(context, operands->items[0]);
     if (build_query(values, &query, &failure) < 0 || service_open(context, &connection, &failure) < 0 ||
         print_pages(context, connection, &query, limit, &rows, &more, &failure) < 0)
         return failure_report(&failure);
+    if (rows == 0 && strcmp(context->format, "table") == 0)
+        note("no decision matches");
     if (more && values->limit < 0)
         note("there are more than these %" PRIu64 "; --limit 0 shows all", rows);
     return rows == 0 && values->fail_empty ? EXIT_NEGATIVE : EXIT_DONE;

@@ -275,6 +275,23 @@ struct json_object *json_rule_set(const Itexd__V1__RuleSetInfo *info)
     return object;
 }
 
+struct json_object *json_rules(const struct rule_set_def *set)
+{
+    struct json_object *array = json_object_new_array();
+    for (size_t i = 0; i < set->n_rules; i++) {
+        const struct rule_def *rule = &set->rules[i];
+        struct json_object *object = json_object_new_object();
+        add(object, "rule", json_text(rule->id));
+        add(object, "severity", json_text(severity_name(rule->severity)));
+        add(object, "outcome", json_text(outcome_name(rule->outcome)));
+        add(object, "message", json_text(rule->message));
+        add(object, "solution", json_text(rule->solution));
+        add(object, "source", json_text(rule->source));
+        json_object_array_add(array, object);
+    }
+    return array;
+}
+
 /* JSON lets DEL and U+0080 to U+009F stand for themselves, terminals do not; \u00XX means the same to a reader. */
 static void print_escaped(FILE *out, const char *text)
 {

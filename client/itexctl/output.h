@@ -7,6 +7,7 @@
 #ifndef ITEXCTL_OUTPUT_H
 #define ITEXCTL_OUTPUT_H
 
+#include "daemon/resolver/rule_set.h"
 #include "itexd.pb-c.h"
 
 #include <json-c/json_object.h>
@@ -20,6 +21,8 @@
 struct json_object *json_decision(const Itexd__V1__Decision *decision);
 struct json_object *json_status(const Itexd__V1__Status *status);
 struct json_object *json_rule_set(const Itexd__V1__RuleSetInfo *info);
+/* The rules of a set, in their order, as people read them. */
+struct json_object *json_rules(const struct rule_set_def *set);
 /* Prints on one line and frees it. 0 or -ENOMEM (object NULL). */
 int json_print(FILE *out, struct json_object *object);
 /* A string or, for NULL, null. */
@@ -70,7 +73,7 @@ struct table_column {
     const char *name;
     bool right; /* aligned */
     int width;  /* fixed, 0: as wide as its content */
-    bool last;  /* takes the rest, cut at the screen's edge */
+    bool cut;   /* where the screen is too narrow for all */
 };
 struct table;
 /* NULL without memory. headings: false for a table that continues another. */

@@ -22,11 +22,6 @@ static int call(const struct context *context, Itexd__V1__Request *request, Itex
     return service_call(connection, request, -1, ADMIN_TIMEOUT_MS, expected, reply, failure);
 }
 
-static int refuse_operands(const struct operands *operands)
-{
-    return fail(EXIT_USAGE, "unexpected argument \"%s\"", operands->items[0]);
-}
-
 /* ---- list -------------------------------------------------------------------------------------------- */
 
 static int call_list(const struct context *context, Itexd__V1__Reply **reply, struct failure *failure)
@@ -79,7 +74,7 @@ static int list_run(struct context *context, const struct operands *operands)
     CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (operands->n_items > 0)
-        return refuse_operands(operands);
+        return fail_operand(context, operands->items[0]);
     if (call_list(context, &reply, &failure) < 0)
         return failure_report(&failure);
     const Itexd__V1__RulesListReply *list = reply->rules_list;
@@ -110,40 +105,45 @@ static void print_files(const struct rule_files *files)
     }
 }
 
-static int print_rules(const struct context *context, const struct rule_files *files)
+static int print_rules(const struct context *context, const struct rule_set_def *set)
 {
     static const struct table_column columns[] = {{"RULE", false, 0, false},
                                                   {"SEVERITY", false, 0, false},
                                                   {"OUTCOME", false, 0, false},
                                                   {"MESSAGE", false, 0, true}};
-    CLEANUP(rules_freep) struct rules *rules = NULL;
-    CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
     CLEANUP(table_freep) struct table *table = table_new(context, columns, LENGTH(columns), true);
-    if (!table)
-        return -ENOMEM;
-    int r = rules_load(files, &rules, &messages);
-    if (r < 0)
-        return r;
-    const struct rule_set_def *set = rules_definitions(rules);
+    int r = table ? 0 : -ENOMEM;
     for (size_t i = 0; i < set->n_rules && r == 0; i++)
         r = table_row(table, (const char *const[]){set->rules[i].id, severity_name(set->rules[i].severity),
                                                    outcome_name(set->rules[i].outcome), set->rules[i].message});
     return r == 0 ? table_print(table, stdout) : r;
 }
 
+static int print_set_json(const Itexd__V1__RuleSetInfo *info, const struct rule_set_def *set)
+{
+    struct json_object *object = json_rule_set(info);
+    json_object_object_add(object, "definitions", json_rules(set));
+    return json_print(stdout, object);
+}
+
 static int print_set(const struct context *context, const struct rule_files *files, const Itexd__V1__RuleSetInfo *info)
 {
     const struct show_values *values = context->values;
-    if (context->json)
-        return json_print(stdout, json_rule_set(info));
+    CLEANUP(rules_freep) struct rules *rules = NULL;
+    CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
     if (values->files) {
         print_files(files);
         return 0;
     }
-    printf("rule set %" PRIu64 " %s, %s, %s, digest %s\n", info->id, info->name ? info->name : "unnamed",
+    int r = rules_load(files, &rules, &messages);
+    if (r < 0)
+        return r;
+    if (context->json)
+        return print_set_json(info, rules_definitions(rules));
+    printf("rule set %" PRIu64 ", %s: %s, %s, digest %.12s\n", info->id, info->name ? info->name : "unnamed",
            info->origin ? info->origin : "?", info->active ? "active" : "not active",
            info->digest ? info->digest : "?");
-    return print_rules(context, files);
+    return print_rules(context, rules_definitions(rules));
 }
 
 static int show_run(struct context *context, const struct operands *operands)
@@ -154,7 +154,8 @@ static int show_run(struct context *context, const struct operands *operands)
     Itexd__V1__RuleSetInfo *info = NULL;
     int64_t id = 0;
     if (operands->n_items > 1 || (operands->n_items == 1 && !number_parse(operands->items[0], 1, INT64_MAX, &id)))
-        return fail(EXIT_USAGE, "it takes the number of one rule set; itexctl rules list has them");
+        return fail(EXIT_USAGE, "%s takes the number of one rule set; itexctl rules list has them",
+                    context->command->name);
     if (service_open(context, &connection, &failure) < 0 ||
         service_rule_files(connection, (uint64_t)id, &files, &info, &failure) < 0)
         return failure_report(&failure);
@@ -184,7 +185,8 @@ static int activate_run(struct context *context, const struct operands *operands
     int64_t id;
     char said[64];
     if (operands->n_items != 1 || !number_parse(operands->items[0], 1, INT64_MAX, &id))
-        return fail(EXIT_USAGE, "it takes the number of one rule set; itexctl rules list has them");
+        return fail(EXIT_USAGE, "%s takes the number of one rule set; itexctl rules list has them",
+                    context->command->name);
     body.has_id = 1;
     body.id = (uint64_t)id;
     request.body_case = ITEXD__V1__REQUEST__BODY_RULES_ACTIVATE;
@@ -198,7 +200,7 @@ static int rollback_run(struct context *context, const struct operands *operands
     Itexd__V1__RulesRollback body = ITEXD__V1__RULES_ROLLBACK__INIT;
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     if (operands->n_items > 0)
-        return refuse_operands(operands);
+        return fail_operand(context, operands->items[0]);
     request.body_case = ITEXD__V1__REQUEST__BODY_RULES_ROLLBACK;
     request.rules_rollback = &body;
     return do_simple(context, &request, "the rule set that was active before is active again");
@@ -209,7 +211,7 @@ static int reload_run(struct context *context, const struct operands *operands)
     Itexd__V1__Reload body = ITEXD__V1__RELOAD__INIT;
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     if (operands->n_items > 0)
-        return refuse_operands(operands);
+        return fail_operand(context, operands->items[0]);
     request.body_case = ITEXD__V1__REQUEST__BODY_RELOAD;
     request.reload = &body;
     return do_simple(context, &request, "configuration and shipped rules are read again");

@@ -1,5 +1,5 @@
 /*
- * Tables, laid out by libsmartcols. On a terminal the last column is cut at the edge; into a pipe or file nothing is
+ * Tables, laid out by libsmartcols. On a terminal columns are cut to fit it; into a pipe or file nothing is
  * cut. A table that continues another (the next page) has fixed column widths, so that both line up.
  */
 #include "client/itexctl/itexctl.h"
@@ -17,11 +17,13 @@ struct table {
     size_t n_columns;
 };
 
+/* A column is as wide as its heading in any case; libsmartcols takes only a width beyond that for a fixed one. */
 static int add_column(struct table *table, const struct table_column *column)
 {
-    int flags = (column->right ? SCOLS_FL_RIGHT : 0) | (column->last ? SCOLS_FL_TRUNC : 0) |
-                (column->width ? SCOLS_FL_STRICTWIDTH : 0);
-    return scols_table_new_column(table->lines, column->name, column->width, flags) ? 0 : -ENOMEM;
+    bool fixed = column->width > (int)strlen(column->name);
+    int flags =
+        (column->right ? SCOLS_FL_RIGHT : 0) | (column->cut ? SCOLS_FL_TRUNC : 0) | (fixed ? SCOLS_FL_STRICTWIDTH : 0);
+    return scols_table_new_column(table->lines, column->name, fixed ? column->width : 0, flags) ? 0 : -ENOMEM;
 }
 
 struct table *table_new(const struct context *context, const struct table_column *columns, size_t n_columns,
