@@ -72,19 +72,34 @@ static int finish(const char *path, int fd, struct stat *file, struct failure *f
     return 0;
 }
 
+/* Of a file that cannot be created. */
+static enum exit_status status_of(int error)
+{
+    switch (error) {
+    case EEXIST:
+    case ENOENT:
+    case ENOTDIR:
+    case EISDIR:
+    case ENAMETOOLONG:
+        return EXIT_USAGE;
+    case EACCES:
+    case EPERM:
+        return EXIT_NOT_PERMITTED;
+    default:
+        return EXIT_INTERNAL;
+    }
+}
+
 static int backup_run(struct context *context, const struct operands *operands)
 {
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     struct stat file;
     if (operands->n_items != 1)
-        return fail(EXIT_USAGE, "it takes one FILE, which must not exist yet");
+        return fail(EXIT_USAGE, "backup takes one FILE, which must not exist yet");
     const char *path = operands->items[0];
     CLEANUP(closep) int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return fail(errno == EEXIST   ? EXIT_USAGE
-                    : errno == EACCES ? EXIT_NOT_PERMITTED
-                                      : EXIT_INTERNAL,
-                    "cannot create %s: %s", path, strerror(errno));
+        return fail(status_of(errno), "cannot create %s: %s", path, strerror(errno));
     remove_on_signals(path);
     int r = fill(context, fd, &failure);
     if (r == 0)

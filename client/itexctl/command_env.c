@@ -55,12 +55,12 @@ static int reject(const struct decided *decided, int shell)
     return refuse(shell, decided_status(decided));
 }
 
-/* With the format it was to be, if that was understood already; what sh fails at makes the others fail too. */
+/* The format may not have been understood: then as fish is told, which every shell understands. */
 static void env_refused(const struct context *context, int status)
 {
-    int shell = context->format ? shell_by_name(context->format) : SHELL_SH;
+    int shell = context->format ? shell_by_name(context->format) : SHELL_FISH;
     if (!context->json)
-        refuse(shell < 0 ? SHELL_SH : shell, status);
+        refuse(shell < 0 ? SHELL_FISH : shell, status);
 }
 
 static int env_run(struct context *context, const struct operands *operands)
@@ -70,7 +70,7 @@ static int env_run(struct context *context, const struct operands *operands)
     CLEANUP(decided_clear) struct decided decided = DECIDED_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (operands->n_items > 0)
-        return refuse(shell, fail(EXIT_USAGE, "unexpected argument \"%s\"", operands->items[0]));
+        return refuse(shell, fail_operand(context, operands->items[0]));
     if (decide(context, ask, false, &decided, &failure) < 0) {
         if (failure.unavailable && !ask->require)
             return print_unmanaged(ask, shell, &failure);

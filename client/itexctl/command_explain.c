@@ -18,7 +18,7 @@ static int explain_run(struct context *context, const struct operands *operands)
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     int64_t id;
     if (operands->n_items != 1 || !number_parse(operands->items[0], 1, INT64_MAX, &id))
-        return fail(EXIT_USAGE, "it takes the number of one decision; itexctl query lists them");
+        return fail(EXIT_USAGE, "explain takes the number of one decision; itexctl query lists them");
     body.has_decision = 1;
     body.decision = (uint64_t)id;
     request.body_case = ITEXD__V1__REQUEST__BODY_EXPLAIN;

@@ -9,7 +9,7 @@ static int resolve_run(struct context *context, const struct operands *operands)
     CLEANUP(decided_clear) struct decided decided = DECIDED_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (operands->n_items > 0)
-        return fail(EXIT_USAGE, "unexpected argument \"%s\"; to run a program use itexctl run", operands->items[0]);
+        return fail(EXIT_USAGE, "unexpected argument \"%.60s\"; to run a program use itexctl run", operands->items[0]);
     if (decide(context, ask, false, &decided, &failure) < 0)
         return failure_report(&failure);
     if (context->json) {

@@ -68,7 +68,7 @@ static int status_run(struct context *context, const struct operands *operands)
     Itexd__V1__StatusRequest body = ITEXD__V1__STATUS_REQUEST__INIT;
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     if (operands->n_items > 0)
-        return fail(EXIT_USAGE, "unexpected argument \"%s\"", operands->items[0]);
+        return fail_operand(context, operands->items[0]);
     request.body_case = ITEXD__V1__REQUEST__BODY_STATUS;
     request.status = &body;
     if (service_open(context, &connection, &failure) < 0 ||

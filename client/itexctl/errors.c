@@ -110,6 +110,25 @@ int fail(enum exit_status status, const char *format, ...)
     return failure_report(&failure);
 }
 
+int fail_usage(const struct context *context, const char *format, ...)
+{
+    CLEANUP(freep) char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL;
+    va_end(arguments);
+    const char *name = context->command->name, *said = text ? text : "takes something else";
+    size_t length = strlen(said);
+    bool question = length > 0 && said[length - 1] == '?'; /* which is not continued */
+    return fail(EXIT_USAGE, "%s%s itexctl %s --help", said, question ? " See" : "; see", name);
+}
+
+int fail_operand(const struct context *context, const char *operand)
+{
+    return fail_usage(context, "unexpected argument \"%.60s\"", operand);
+}
+
 void note(const char *format, ...)
 {
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;

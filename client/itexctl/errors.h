@@ -47,6 +47,12 @@ int failure_from_service(struct failure *failure, const Itexd__V1__Error *error)
 int failure_report(const struct failure *failure);
 /* The same for a failure that needs no struct. */
 __attribute__((format(printf, 2, 3))) int fail(enum exit_status status, const char *format, ...);
+struct context;
+
+/* Wrong use of a command: "itexctl: explain takes ...; see itexctl explain --help". Returns EXIT_USAGE. */
+__attribute__((format(printf, 2, 3))) int fail_usage(const struct context *context, const char *format, ...);
+/* The same for the first operand of a command that takes none, or not so many. */
+int fail_operand(const struct context *context, const char *operand);
 /* A line for a person that changes nothing. */
 __attribute__((format(printf, 1, 2))) void note(const char *format, ...);
 

@@ -10,17 +10,21 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <locale.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct option_def global_options[] = {
     {"socket", OPTION_TEXT, offsetof(struct context, socket), "PATH", "socket of itexd"},
-    {"format", OPTION_TEXT, offsetof(struct context, format), "FORMAT", "how to print the answer"},
-    {"json", OPTION_FLAG, offsetof(struct context, json), NULL, "short for --format json"},
     {"no-color", OPTION_FLAG, offsetof(struct context, no_color), NULL, "no colour; NO_COLOR does the same"},
     {"help", OPTION_FLAG, offsetof(struct context, help), NULL, "show this help"},
     {"version", OPTION_FLAG, offsetof(struct context, version), NULL, "show the version"},
+    {"format", OPTION_TEXT, offsetof(struct context, format), "FORMAT", "how to print the answer"},
+    {"json", OPTION_FLAG, offsetof(struct context, json), NULL, "short for --format json"},
 };
+/* The last two are for commands that have formats; without a choice they are refused, and help is silent about them. */
+#define N_FORMAT_OPTIONS 2
 
 static const struct command *const commands[] = {
     &command_status, &command_resolve, &command_env,    &command_run,      &command_explain,
@@ -60,7 +64,7 @@ static void print_commands(const struct command *const *list)
 
 static int print_help(struct context *context, const struct command *command)
 {
-    const struct option_group globals = global_group(context);
+    struct option_group globals = global_group(context);
     if (!command) {
         printf("Usage: itexctl [OPTION...] COMMAND ...\n\nAsks itexd, the resolution service of this node.\n");
         print_commands(commands);
@@ -68,13 +72,15 @@ static int print_help(struct context *context, const struct command *command)
         printf("\nitexctl COMMAND --help tells more; so does itexctl(1).\n");
         return EXIT_DONE;
     }
-    printf("Usage: itexctl %s %s\n\n", command->name, command->usage);
+    printf("Usage: itexctl %s%s%s\n\n", command->name, command->usage[0] ? " " : "", command->usage);
     if (command->summary)
         printf("%c%s.\n", toupper((unsigned char)command->summary[0]), command->summary + 1);
     if (command->commands)
         print_commands(command->commands);
     for (size_t i = 0; i < command->n_groups; i++)
         options_print(stdout, &command->groups[i]);
+    if (!command->formats)
+        globals.n_defs -= N_FORMAT_OPTIONS;
     options_print(stdout, &globals);
     if (command->formats) {
         printf("\nFORMAT is one of:");
@@ -109,12 +115,9 @@ static int refuse_command(const struct command *const *list, const char *name)
 
 /* ---- Running it -------------------------------------------------------------------------------------- */
 
-/* A message that ends as a question is not continued. */
 static int refuse_usage(const struct context *context, const char *error)
 {
-    size_t length = strlen(error);
-    bool question = length > 0 && error[length - 1] == '?';
-    int status = fail(EXIT_USAGE, "%s%s itexctl %s --help", error, question ? " See" : "; see", context->command->name);
+    int status = fail_usage(context, "%s", error);
     if (context->command->refused)
         context->command->refused(context, status);
     return status;
@@ -138,7 +141,7 @@ static int choose_format(struct context *context)
         }
     }
     char error[128];
-    snprintf(error, sizeof(error), "it cannot print as \"%.40s\"", context->format);
+    snprintf(error, sizeof(error), "%s cannot print as \"%.40s\"", context->command->name, context->format);
     context->format = NULL;
     return refuse_usage(context, error);
 }
@@ -199,7 +202,7 @@ static int run_group(struct context *context, const struct command *group, int a
     if (context->help)
         return print_help(context, group);
     if (operands.n_items == 0)
-        return fail(EXIT_USAGE, "which of its commands? See itexctl %s --help", group->name);
+        return fail_usage(context, "which of its commands?");
     const struct command *command = find_command(group->commands, operands.items[0]);
     if (!command)
         return refuse_command(group->commands, operands.items[0]);
@@ -267,9 +270,24 @@ const struct command *const *all_commands(void)
     return commands;
 }
 
+/*
+ * A standard descriptor that is closed would be the next one to be opened, and the answer be written into the socket.
+ * What stands in for it fails as a closed one does, and is closed again in a command that is run.
+ */
+static void occupy_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_PATH | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct context context = {.command = NULL};
+    occupy_standard_descriptors();
     setlocale(LC_CTYPE, "");
     int status = run(&context, argc > 0 ? argc - 1 : 0, argv + (argc > 0));
     return finish_output(status);

@@ -82,7 +82,15 @@ static int store_choice(const struct parser *parser, const struct option_def *de
             return 0;
         }
     }
-    return refuse(parser, "--%s takes %s, not \"%.40s\"", def->name, def->argument, text);
+    char words[128] = "";
+    size_t used = 0;
+    for (const char *const *choice = def->choices; *choice && used < sizeof(words); choice++)
+        used += (size_t)snprintf(words + used, sizeof(words) - used, "%s%s",
+                                 choice == def->choices ? ""
+                                 : choice[1]            ? ", "
+                                                        : " or ",
+                                 *choice);
+    return refuse(parser, "--%s takes %s, not \"%.40s\"", def->name, words, text);
 }
 
 static int store(const struct parser *parser, const struct option_group *group, const struct option_def *def,

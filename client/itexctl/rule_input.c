@@ -22,7 +22,8 @@ int read_rule_files(const char *const *paths, size_t n_paths, struct rule_files 
             return failure_set(failure, EXIT_BAD_CONFIG,
                                "cannot read the rules in %s: two files of a set have one name", paths[i]);
         if (r < 0)
-            return failure_set(failure, EXIT_BAD_CONFIG, "cannot read the rules in %s: %s", paths[i], strerror(-r));
+            return failure_set(failure, EXIT_BAD_CONFIG, "cannot read the rules in %s: %s%s", paths[i], strerror(-r),
+                               strcmp(paths[i], shipped_rules_path()) == 0 ? "; install them, or name others" : "");
     }
     return 0;
 }

@@ -100,7 +100,7 @@ static int diff_run(struct context *context, const struct operands *operands)
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     size_t count = 0;
     if (operands->n_items != 2)
-        return fail(EXIT_USAGE, "it takes two rule sets: numbers of the service's, files or folders");
+        return fail(EXIT_USAGE, "rules diff takes two rule sets: numbers of the service's, files or folders");
     if (open_side(context, operands->items[0], &from, &failure) < 0 ||
         open_side(context, operands->items[1], &to, &failure) < 0)
         return failure_report(&failure);

@@ -110,6 +110,18 @@ static void tell_rule(const struct printer *printer, size_t number, const Itexd_
         print_paragraphf(printer, 5, "Source: %s", diagnostic->source);
 }
 
+/* Whoever reads a solution wants to know whether it is left to do. */
+static bool has_solution_not_done(const Itexd__V1__Outcome *outcome)
+{
+    for (size_t i = 0; i < outcome->n_diagnostics; i++) {
+        const Itexd__V1__Diagnostic *diagnostic = outcome->diagnostics[i];
+        bool info = diagnostic->severity && strcmp(diagnostic->severity, "info") == 0;
+        if (diagnostic->solution && !diagnostic->applied && !info)
+            return true;
+    }
+    return false;
+}
+
 static void tell_rules(const struct printer *printer, const Itexd__V1__Outcome *outcome)
 {
     print_heading(printer, TONE_BOLD, "Which rules held, in their order");
@@ -119,6 +131,10 @@ static void tell_rules(const struct printer *printer, const Itexd__V1__Outcome *
         tell_rule(printer, i + 1, outcome->diagnostics[i]);
     if (outcome->diagnostics_omitted > 0)
         print_paragraphf(printer, 2, "and %u more, not kept.", outcome->diagnostics_omitted);
+    if (outcome->verdict && strcmp(outcome->verdict, "fixed") == 0 && has_solution_not_done(outcome))
+        print_paragraph(printer, 2,
+                        "A solution that is not marked as done is no longer needed after the other changes, is the "
+                        "job's own part below, or was left to the job.");
 }
 
 static void tell_changes(const struct printer *printer, const Itexd__V1__Outcome *outcome)
@@ -148,8 +164,9 @@ static void tell_result(const struct printer *printer, const Itexd__V1__Decision
 {
     const Itexd__V1__Outcome *outcome = decision->outcome;
     print_heading(printer, TONE_BOLD, "Result");
-    print_fieldf(printer, "verdict", "%s, mode %s", outcome->verdict ? outcome->verdict : "?",
-                 outcome->mode ? outcome->mode : "not reached");
+    const char *meaning = mode_words(outcome->mode);
+    print_fieldf(printer, "verdict", "%s, mode %s%s%s", outcome->verdict ? outcome->verdict : "?",
+                 outcome->mode ? outcome->mode : "not reached", meaning ? ": " : "", meaning ? meaning : "");
     print_fieldf(printer, "state", "%s (%s)", state_words(decision->state), decision->state ? decision->state : "?");
     if (outcome->n_unknown > 0) {
         CLEANUP(freep) char *unknown = join_words(outcome->unknown, outcome->n_unknown);

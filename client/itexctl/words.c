@@ -28,6 +28,20 @@ const char *outcome_words(const char *outcome)
     return outcome;
 }
 
+const char *mode_words(const char *mode)
+{
+    static const char *const modes[][2] = {
+        {"npd+xla", "NextPluggableDevice with XLA"},
+        {"npd", "NextPluggableDevice without XLA"},
+        {"stream-executor", "the older PluggableDevice, without XLA"},
+        {"none", "devices were asked for and cannot be had"},
+    };
+    for (size_t i = 0; mode && i < LENGTH(modes); i++)
+        if (strcmp(modes[i][0], mode) == 0)
+            return modes[i][1];
+    return NULL;
+}
+
 char *obligation_words(const char *token)
 {
     static const struct {

@@ -6,6 +6,8 @@
 
 /* "ends with status 0 without having trained" for exit0; a word this version does not know stays as it is. */
 const char *outcome_words(const char *outcome);
+/* "NextPluggableDevice with XLA" for npd+xla; NULL for a word this version does not know. */
+const char *mode_words(const char *mode);
 /* What an obligation's token asks of the job; from malloc, NULL without memory. */
 char *obligation_words(const char *token);
 /* What the job's own environment would have come to; from malloc, NULL without memory. */

@@ -104,7 +104,7 @@ static void options_mistaken_are_named(void **state)
     assert_refused("-x", NULL, "unknown option -x");
     assert_refused("--flag=1", NULL, "--flag takes no value");
     assert_refused("--text", NULL, "--text needs a value");
-    assert_refused("--choice", "maybe", "--choice takes on|off");
+    assert_refused("--choice", "maybe", "--choice takes on or off");
     assert_refused("--number", "0", "--number takes a whole number from 1");
     assert_refused("--number", "10", "--number");
     assert_refused("--number", "3x", "3x");
