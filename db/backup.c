@@ -54,19 +54,18 @@ static int open_target(struct backup *backup, sqlite3 *source)
     return backup->copy ? SQLITE_OK : sqlite3_extended_errcode(backup->target);
 }
 
-/* The next in line, if none is running. */
+/* The next in line that can begin, if none is running. */
 static void begin_next(struct store *store)
 {
     struct backup *backup = &store->writer.backup;
-    int rc;
 
-    if (backup->job || STAILQ_EMPTY(&store->writer.backups))
-        return;
-    backup->job = STAILQ_FIRST(&store->writer.backups);
-    STAILQ_REMOVE_HEAD(&store->writer.backups, link);
-    rc = open_target(backup, store->writer.db);
-    if (rc != SQLITE_OK)
-        finish(store, to_errno(rc));
+    while (!backup->job && !STAILQ_EMPTY(&store->writer.backups)) {
+        backup->job = STAILQ_FIRST(&store->writer.backups);
+        STAILQ_REMOVE_HEAD(&store->writer.backups, link);
+        int rc = open_target(backup, store->writer.db);
+        if (rc != SQLITE_OK)
+            finish(store, to_errno(rc));
+    }
 }
 
 void store_backup_start(struct store *store, struct job *job)

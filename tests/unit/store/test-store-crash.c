@@ -208,6 +208,28 @@ static void test_backup_into_something_wrong(void **state)
     assert_true(record(fixture, &(struct sample){.job = "j"}) > 0);
 }
 
+/* Each is answered, whatever becomes of the one before it. */
+static void test_backups_in_line(void **state)
+{
+    struct fixture *fixture = *state;
+    struct written written[6] = {{.done = false}};
+
+    recorded = 0;
+    put_many(fixture, 1000);
+    wait_recorded(fixture, 1000);
+    for (size_t i = 0; i < 6; i++) {
+        bool wrong = i == 1 || i == 2 || i == 4;
+        int fd = wrong ? open("/dev/null", O_RDONLY | O_CLOEXEC) : memfd_create("copy", MFD_CLOEXEC);
+
+        assert_int_equal(store_backup(fixture->store, fd, note_written, &written[i]), 0);
+        close(fd);
+    }
+    for (size_t i = 0; i < 6; i++) {
+        wait_until(fixture->store, &written[i].done);
+        assert_int_equal(written[i].status < 0, i == 1 || i == 2 || i == 4);
+    }
+}
+
 static void test_backup_ends_with_the_disk(void **state)
 {
     struct fixture *fixture = *state;
@@ -284,6 +306,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_kill_loses_nothing, fixture_setup_closed, fixture_teardown),
         IN_STORE(test_backup_under_load),
         IN_STORE(test_backup_into_something_wrong),
+        IN_STORE(test_backups_in_line),
         IN_STORE(test_backup_ends_with_the_disk),
         IN_STORE(test_wal_stays_bounded),
         IN_STORE(test_foreign_reader_does_not_stop_decisions),
