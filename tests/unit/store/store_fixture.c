@@ -212,17 +212,17 @@ void assert_sound(const char *path)
     assert_int_equal(sql_number(path, "SELECT count(*) FROM pragma_foreign_key_check"), 0);
 }
 
-void wait_recording(struct store *store, bool wanted)
+bool look_again(int *looks)
 {
     const struct timespec step = {.tv_nsec = 5 * 1000 * 1000};
 
-    /* there is no event for it: status is asked, as an administrator would */
-    for (int i = 0; store_recording(store) != wanted; i++) {
-        if (i > PATIENCE_MS / 5)
-            fail_msg("recording did not become %d", wanted);
-        nanosleep(&step, NULL);
-        store_dispatch(store, 0);
-    }
+    nanosleep(&step, NULL);
+    return ++*looks < PATIENCE_MS / 5;
+}
+
+void wait_recording(struct store *store, bool wanted)
+{
+    assert_true(COMES_TRUE((store_dispatch(store, 0), store_recording(store) == wanted)));
 }
 
 bool find_file(const char *directory, const char *prefix, char *name, size_t size)

@@ -79,6 +79,20 @@ void sql_execute(const char *path, const char *text);
 /* integrity_check and foreign_key_check. */
 void assert_sound(const char *path);
 
+/*
+ * Whether a condition comes true within 20 s, for what the store tells by no event: it is looked at again and again, as
+ * an administrator would ask for the status.
+ */
+#define COMES_TRUE(condition)                                                                                          \
+    ({                                                                                                                 \
+        int looks_ = 0;                                                                                                \
+        while (!(condition) && look_again(&looks_))                                                                    \
+            ;                                                                                                          \
+        condition;                                                                                                     \
+    })
+/* Waits a little; false when it was often enough. */
+bool look_again(int *looks);
+
 /* Waits until store_recording is as wanted, at most 20 s. */
 void wait_recording(struct store *store, bool wanted);
 /* The name of the file in the directory that begins with prefix; false where there is none. */
