@@ -328,12 +328,15 @@ static void wrong_option(int kind, const char *given, struct yaml_messages *mess
         yaml_error(messages, command_line, "option %s needs a value", given);
         return;
     }
-    const char *bare = given + strspn(given, "-");
+    char bare[48];
+    int length = (int)strcspn(given, "=");
+    snprintf(bare, sizeof bare, "%.*s", length, given + strspn(given, "-"));
+    bare[strcspn(bare, "=")] = '\0';
     const char *near = yaml_nearest(bare, names, N_OPTIONS);
     if (near)
-        yaml_error(messages, command_line, "unknown option %s; did you mean --%s?", given, near);
+        yaml_error(messages, command_line, "unknown option %.*s; did you mean --%s?", length, given, near);
     else
-        yaml_error(messages, command_line, "unknown option %s; see itexd --help", given);
+        yaml_error(messages, command_line, "unknown option %.*s; see itexd --help", length, given);
 }
 
 /* Applies every option; with messages NULL just those that the file cannot have, without a word about mistakes. */
@@ -351,7 +354,11 @@ static int read_command_line(int argc, char **argv, struct options *options, str
     }
     optind = 0;
     opterr = 0;
-    while ((found = getopt_long(argc, argv, ":", table, NULL)) != -1) {
+    while ((found = getopt_long(argc, argv, ":h", table, NULL)) != -1) {
+        if (found == 'h') {
+            options->help = true;
+            continue;
+        }
         if (found == '?' || found == ':') {
             if (messages)
                 wrong_option(found, argv[optind - 1], messages);
@@ -384,6 +391,7 @@ static int read_whole(const char *path, char **text, size_t *size)
     *size = 0;
     if (!file)
         return -errno;
+    errno = 0;
     do {
         if (*size == room) {
             room = room ? room * 2 : 4096;
@@ -394,14 +402,15 @@ static int read_whole(const char *path, char **text, size_t *size)
         }
         *size += fread(*text + *size, 1, room - *size, file);
     } while (!feof(file) && !ferror(file));
-    return ferror(file) ? -EIO : 0;
+    return ferror(file) ? -(errno ? errno : EIO) : 0;
 }
 
 /* 0 and errors in messages, -ENOMEM. */
 static int read_file(struct options *options, bool named, struct yaml_messages *messages)
 {
     struct yaml_field fields[N_OPTIONS];
-    struct yaml_table table = {.what = "configuration", .size = sizeof *options, .fields = fields};
+    struct yaml_table table = {
+        .what = "configuration", .size = sizeof *options, .fields = fields, .may_be_empty = true};
     const char *path = options->config.text;
     CLEANUP(freep) char *text = NULL;
     size_t size;
@@ -429,29 +438,43 @@ static int read_file(struct options *options, bool named, struct yaml_messages *
 
 /* ---- All together ----------------------------------------------------------------------------------------- */
 
-static void check_paths(const struct options *options, struct yaml_messages *messages)
+/* Named as it was written; true where that was on the command line. */
+static bool refuse_text(const char *name, const struct yaml_text *value, const char *why,
+                        struct yaml_messages *messages)
+{
+    bool typed = value->place.file && strcmp(value->place.file, command_line.file) == 0;
+    char spelled[48];
+
+    snprintf(spelled, sizeof spelled, "%s%s", typed ? "--" : "", name);
+    for (char *at = spelled; typed && *at; at++)
+        if (*at == '_')
+            *at = '-';
+    yaml_error(messages, value->place, "%s is \"%s\"; it %s", spelled, value->text, why);
+    return typed;
+}
+
+static bool check_paths(const struct options *options, struct yaml_messages *messages)
 {
     const struct {
         const char *name;
         const struct yaml_text *value;
     } paths[] = {{"socket", &options->socket}, {"database", &options->database}};
+    bool typed = false;
 
     for (size_t i = 0; i < COUNT(paths); i++)
         if (paths[i].value->text[0] != '/')
-            yaml_error(messages, paths[i].value->place, "%s is \"%s\"; expected is a path that begins with /",
-                       paths[i].name, paths[i].value->text);
+            typed |= refuse_text(paths[i].name, paths[i].value, "must be a path that begins with /", messages);
+    return typed;
 }
 
-static void read_mode(struct options *options, struct yaml_messages *messages)
+static bool read_mode(struct options *options, struct yaml_messages *messages)
 {
     char *end;
     unsigned long mode = strtoul(options->socket_mode_text.text, &end, 8);
 
-    if (*end || mode > 0777)
-        yaml_error(messages, options->socket_mode_text.place,
-                   "socket_mode is \"%s\"; expected are octal permissions such as 0666",
-                   options->socket_mode_text.text);
     options->socket_mode = (unsigned)mode;
+    return (*end || mode > 0777) &&
+           refuse_text("socket_mode", &options->socket_mode_text, "must be octal permissions such as 0666", messages);
 }
 
 int options_load(int argc, char **argv, struct options *options, struct yaml_messages *messages)
@@ -473,8 +496,10 @@ int options_load(int argc, char **argv, struct options *options, struct yaml_mes
     if (messages->n_errors > file_errors)
         return OPTIONS_USAGE;
     if (file_errors == before) {
-        check_paths(options, messages);
-        read_mode(options, messages);
+        bool typed = check_paths(options, messages);
+        typed |= read_mode(options, messages);
+        if (typed)
+            return OPTIONS_USAGE;
     }
     return messages->n_errors > before ? OPTIONS_CONFIGURATION : OPTIONS_OK;
 }
@@ -510,25 +535,41 @@ const char *options_needs_restart(const struct options *before, const struct opt
     return NULL;
 }
 
+/* Words from column `start` on, wrapped before the 80th; `column` is where the cursor is. */
+static void print_wrapped(FILE *out, const char *text, int column)
+{
+    const int start = 34, end = 79;
+
+    column += fprintf(out, "%*s", start - column, "");
+    while (*text) {
+        int length = (int)strcspn(text, " ");
+        if (column > start && column + 1 + length > end)
+            column = fprintf(out, "\n%*s", start, "") - 1;
+        else if (column > start)
+            column += fprintf(out, " ");
+        column += fprintf(out, "%.*s", length, text);
+        text += length + (text[length] == ' ');
+    }
+    fputc('\n', out);
+}
+
 void options_help(FILE *out)
 {
     fputs("Usage: itexd [OPTION...]\n\n"
-          "Decides for every training job of this node how Intel Extension for TensorFlow is to be run.\n\n",
+          "Decides for every training job of this node how Intel Extension for TensorFlow\nis to be run.\n\n",
           out);
     for (size_t i = 0; i < N_OPTIONS; i++) {
         const struct option_def *def = &option_table[i];
-        char name[48], left[80];
+        char name[48], help[256];
 
         if (i == 0)
             fputs("Command line only:\n", out);
         else if (option_table[i - 1].command_line_only && !def->command_line_only)
             fputs("\nAlso in the configuration file, with _ for -:\n", out);
         command_line_name(def, name, sizeof name);
-        snprintf(left, sizeof left, "--%s%s%s", name, def->argument ? "=" : "", def->argument ? def->argument : "");
-        fprintf(out, "  %-34s %s", left, def->help);
-        if (def->fallback)
-            fprintf(out, " (%s)", def->fallback);
-        fputc('\n', out);
+        snprintf(help, sizeof help, def->fallback ? "%s (%s)" : "%s", def->help, def->fallback);
+        int column = fprintf(out, "  --%s%s%s", name, def->argument ? "=" : "", def->argument ? def->argument : "");
+        print_wrapped(out, help, column);
     }
     fputs("\nSIGHUP reads configuration and rules again. See itexd(8) and itexd.conf(5).\n", out);
 }

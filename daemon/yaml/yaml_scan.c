@@ -158,14 +158,7 @@ static int scan_events(struct scan *scan)
         look_at_event(scan, &event);
         yaml_event_delete(&event);
     }
-    if (scan->unfit)
-        return -EINVAL;
-    if (scan->documents == 0) {
-        yaml_error(scan->messages, (struct yaml_place){.file = scan->file, .line = 1, .column = 1},
-                   "the file is empty");
-        return -EINVAL;
-    }
-    return 0;
+    return scan->unfit ? -EINVAL : 0;
 }
 
 int yaml_scan(const char *file, const char *text, size_t size, struct yaml_messages *messages)

@@ -429,6 +429,8 @@ static int read_document(struct reader *reader, const struct yaml_table *table, 
     yaml_node_t *root = yaml_document_get_root_node(&reader->document);
 
     if (!root || is_null(root)) {
+        if (table->may_be_empty)
+            return 0;
         yaml_error(reader->messages, (struct yaml_place){.file = reader->file, .line = 1, .column = 1},
                    "the file is empty");
         return 0;

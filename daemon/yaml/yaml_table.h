@@ -102,6 +102,7 @@ struct yaml_table {
     size_t size;          /* of its record */
     size_t place;         /* by YAML_PLACE: a struct yaml_place in the record for where it starts */
     const void *defaults; /* a record that those of a list start from; NULL: all zero */
+    bool may_be_empty;    /* a file of it may have nothing but comments */
     const struct yaml_field *fields;
     size_t n_fields;
 };

@@ -167,12 +167,47 @@ static void test_options_paths_are_absolute(void **state)
     unload(&loaded);
 }
 
+static void test_options_file_of_comments(void **state)
+{
+    struct loaded loaded = load("# policy: advise\n", NULL);
+
+    (void)state;
+    assert_int_equal(loaded.result, OPTIONS_OK);
+    assert_int_equal(loaded.messages.n_items, 0);
+    unload(&loaded);
+    loaded = load("", "--config=/", NULL);
+    assert_int_equal(loaded.result, OPTIONS_CONFIGURATION);
+    assert_true(says(&loaded, "Is a directory"));
+    unload(&loaded);
+}
+
+static void test_options_checked_late_are_named_as_written(void **state)
+{
+    struct loaded loaded = load("policy: advise\n", "--socket-mode=999", "--database=here.db", NULL);
+
+    (void)state;
+    assert_int_equal(loaded.result, OPTIONS_USAGE);
+    assert_true(says(&loaded, "--socket-mode is \"999\"; it must be octal"));
+    assert_true(says(&loaded, "--database is \"here.db\"; it must be a path"));
+    unload(&loaded);
+    loaded = load("socket_mode: \"999\"\n", NULL);
+    assert_int_equal(loaded.result, OPTIONS_CONFIGURATION);
+    assert_true(says(&loaded, "socket_mode is \"999\""));
+    unload(&loaded);
+    loaded = load(NULL, "--sokcet=/x", NULL);
+    assert_true(says(&loaded, "unknown option --sokcet; did you mean --socket?"));
+    unload(&loaded);
+}
+
 static void test_options_help_needs_no_file(void **state)
 {
     struct loaded loaded = load(NULL, "--config=/nonexistent/itexd.yaml", "--help", NULL);
 
     (void)state;
     assert_int_equal(loaded.result, OPTIONS_OK);
+    assert_true(loaded.options.help);
+    unload(&loaded);
+    loaded = load(NULL, "-h", NULL);
     assert_true(loaded.options.help);
     unload(&loaded);
 }
@@ -201,6 +236,8 @@ int main(void)
         cmocka_unit_test(test_options_wrong_command_line),
         cmocka_unit_test(test_options_named_file_must_exist),
         cmocka_unit_test(test_options_paths_are_absolute),
+        cmocka_unit_test(test_options_file_of_comments),
+        cmocka_unit_test(test_options_checked_late_are_named_as_written),
         cmocka_unit_test(test_options_help_needs_no_file),
         cmocka_unit_test(test_options_that_need_a_restart),
     };
