@@ -7,6 +7,7 @@ import secrets
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -275,6 +276,18 @@ def test_as_an_ordinary_user(as_root, make_itexd):
 
 
 # ---- Quotas and sloth --------------------------------------------------------------------------------
+
+
+def test_a_client_that_stops_reading_is_dropped_in_time(make_itexd):
+    """Less waits for it than it may let wait; it is the time that ends it."""
+    service = make_itexd({"stall_timeout": "200ms"}).start()
+    with service.client() as lazy:
+        for _ in range(15):
+            lazy.send("rules_show")
+        deadline = time.monotonic() + TIMEOUT
+        while service.status().peers > 1:
+            assert time.monotonic() < deadline
+        assert "it does not read what it asked for" in service.log
 
 
 def test_a_client_that_never_says_hello_is_dropped(make_itexd):

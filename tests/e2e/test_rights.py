@@ -7,7 +7,7 @@ import grp
 import os
 
 import pytest
-from harness import NOBODY, Code, Refused, memfd, rule_files
+from harness import NOBODY, Code, Refused, memfd, pb, resolve_message, rule_files
 
 pytestmark = pytest.mark.usefixtures("as_root")
 OTHER = 65533
@@ -75,6 +75,32 @@ def test_accepting_and_reporting_for_another_is_not_permitted(itexd, nobody):
         ("report", {"decision": theirs.id, "mode": "npd", "devices": 0}),
     ):
         assert nobody.error(body, **fields).code in (Code.NOT_PERMITTED, Code.NOT_FOUND)
+
+
+def test_only_the_job_and_what_it_started_reports(itexd, as_root):
+    """The same user is not enough: another job of that user would report in its place."""
+    receiver, sender = os.pipe()
+    job = os.fork()
+    if job == 0:
+        status = 1
+        try:
+            with itexd.client() as client:
+                os.write(sender, str(client.resolve(declared={"keras": "0"}).id).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    assert os.waitpid(job, 0)[1] == 0
+    decision = int(os.read(receiver, 20))
+    os.close(receiver)
+    os.close(sender)
+    with itexd.client() as client:
+        error = client.error("report", decision=decision, mode="npd", devices=0)
+    assert error.code == Code.NOT_PERMITTED
+
+
+def test_a_holder_of_another_user_is_refused(itexd, nobody):
+    error = nobody.error("resolve", resolve_message(holder=pb.Holder(pid=os.getpid())))
+    assert error.code == Code.NOT_PERMITTED
 
 
 def test_the_services_own_user_administrates(make_itexd):
