@@ -79,8 +79,9 @@ static int check_fact(const struct input_fact *fact, enum fact_id id, uint8_t *n
                       fact_variables[info->variable].name);
     if (info->type == FACT_TYPE_TEXT) {
         *number = strcmp(fact->value, "unknown") != 0;
-        if ((id == FACT_ITEX || id == FACT_TENSORFLOW) && *number && !version_valid(fact->value))
-            return refuse(error, size, "%s: '%s' is neither a version nor newest", fact->name, fact->value);
+        if ((id == FACT_ITEX || id == FACT_TENSORFLOW) && *number && !version_names_generation(fact->value))
+            return refuse(error, size, "%s: '%s' is neither a version such as 2.15.0.3 nor newest", fact->name,
+                          fact->value);
         return 0;
     }
     value = fact_value_by_name(id, fact->value);

@@ -92,6 +92,14 @@ int version_compare(const char *a, const char *b)
     return 0;
 }
 
+bool version_names_generation(const char *text)
+{
+    if (!version_valid(text) || strcmp(text, VERSION_NEWEST) == 0)
+        return version_valid(text);
+    text += strspn(text, "0123456789");
+    return *text == '.' && is_digit(text[1]);
+}
+
 bool version_major_minor(const char *text, unsigned *major, unsigned *minor)
 {
     if (!version_valid(text) || strcmp(text, VERSION_NEWEST) == 0)

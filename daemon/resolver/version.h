@@ -19,6 +19,9 @@ bool version_bounds_valid(const char *bounds);
 /* Is the text within all of them? False where it is no version. bounds must be valid. */
 bool version_within(const char *text, const char *bounds);
 
+/* Has it the two numbers that a generation hangs on? "2" and "2.x" do not. */
+bool version_names_generation(const char *text);
+
 /* The first two parts; false where it is no version or VERSION_NEWEST. */
 bool version_major_minor(const char *text, unsigned *major, unsigned *minor);
 

@@ -336,6 +336,9 @@ static void bad_input_is_refused(void **state)
                {{"auto_jit", "1", FROM_DECLARED}, "TF_XLA_FLAGS"},
                {{"itex", "latest", FROM_DECLARED}, "version"},
                {{"itex", "", FROM_DECLARED}, "version"},
+               {{"itex", "2", FROM_DECLARED}, "such as 2.15.0.3"},
+               {{"itex", "2.", FROM_DECLARED}, "such as 2.15.0.3"},
+               {{"tensorflow", "2.x", FROM_DECLARED}, "tensorflow: '2.x'"},
                {{"xla_flags_source", "text", FROM_ENVIRONMENT}, "xla_flags_source"}};
     struct rule_set *set = set_of(NULL, 0);
     const struct env_variable names[] = {{.name = "", .value = ""}, {.name = "A=B", .value = ""}};
