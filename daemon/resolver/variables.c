@@ -30,6 +30,9 @@ static const char *const only_collected[] = {
     "SETVARS_COMPLETED",
 };
 
+/* Secrets under the names above: Terraform's, which shares TensorFlow's prefix, and those of schedulers. */
+static const char *const secret[] = {"TF_VAR_*", "TF_TOKEN_*", "TF_CLI_*", "SLURM_JWT", "PBS_JOBCOOKIE"};
+
 static bool listed(const char *name, const char *const *list, size_t n)
 {
     for (size_t i = 0; i < n; i++) {
@@ -50,10 +53,12 @@ static bool well_formed(const char *name)
 
 bool variable_settable(const char *name)
 {
-    return well_formed(name) && listed(name, settable, N(settable)) && !listed(name, refused, N(refused));
+    return well_formed(name) && listed(name, settable, N(settable)) && !listed(name, refused, N(refused)) &&
+           !listed(name, secret, N(secret));
 }
 
 bool variable_collected(const char *name)
 {
-    return variable_settable(name) || (well_formed(name) && listed(name, only_collected, N(only_collected)));
+    return variable_settable(name) ||
+           (well_formed(name) && listed(name, only_collected, N(only_collected)) && !listed(name, secret, N(secret)));
 }

@@ -617,8 +617,9 @@ def test_obligations_are_told(service):
 
 def test_no_secrets_leave_the_job(service):
     service.ctl(
-        "resolve", "--keras", "0", "--job", "private", env={"AWS_SECRET_ACCESS_KEY": "hunter2", "HOME": "/h"}
-    )
+        "resolve", "--keras", "0", "--job", "private",
+        env={"AWS_SECRET_ACCESS_KEY": "hunter2", "TF_VAR_password": "hunter2", "SLURM_JWT": "hunter2"},
+    )  # fmt: skip
     assert b"hunter2" not in service.database.read_bytes()
     wal = service.database.with_name(service.database.name + "-wal")
     assert not wal.exists() or b"hunter2" not in wal.read_bytes()

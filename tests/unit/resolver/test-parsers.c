@@ -168,6 +168,10 @@ static void allowlists(void **state)
         assert_true(variable_collected(collected[i]));
     assert_false(variable_collected("HOME"));
     assert_false(variable_collected("NEOReadDebugKeysX"));
+    static const char *const secrets[] = {"TF_VAR_password", "TF_TOKEN_app_terraform_io", "TF_CLI_ARGS_apply",
+                                          "SLURM_JWT", "PBS_JOBCOOKIE"};
+    for (size_t i = 0; i < N(secrets); i++)
+        assert_false(variable_collected(secrets[i]) || variable_settable(secrets[i]));
 }
 
 static void every_fact_reads_its_variable(void **state)
