@@ -352,7 +352,7 @@ static int serve(struct service *service)
                   LOG_TEXT("rules", service->rulesets.active->name));
         recording_check(service);
         status_notify(service);
-        notify_ready();
+        notify_ready(&service->notify);
         event_base_dispatch(service->base);
     }
     finish(service);

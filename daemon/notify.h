@@ -1,4 +1,5 @@
-/* What systemd is told: readiness, reloads, a status line, and that the loop is alive. Nothing without a manager. */
+/* What systemd is told: readiness, reloads, a status line, and that the loop is alive. Nothing without a manager.
+ * Never waits: see notify.c. */
 #ifndef ITEXD_DAEMON_NOTIFY_H
 #define ITEXD_DAEMON_NOTIFY_H
 
@@ -7,12 +8,13 @@
 
 struct notify {
     struct event *watchdog; /* NULL: not asked for */
+    struct event *retry;    /* of READY=1 */
 };
 
 /* Starts the watchdog's messages, at half its interval. 0, -ENOMEM. */
 int notify_init(struct notify *notify, struct event_base *base);
 void notify_deinit(struct notify *notify);
-void notify_ready(void);
+void notify_ready(struct notify *notify);
 void notify_reloading(void);
 void notify_stopping(void);
 void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));

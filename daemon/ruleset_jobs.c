@@ -87,7 +87,7 @@ static void job_end(struct ruleset_job *job)
     service->rulesets.job = NULL;
     job_free(job);
     if (reload)
-        notify_ready();
+        notify_ready(&service->notify);
     rulesets_watch_store(service);
 }
 

@@ -348,3 +348,14 @@ def test_a_foreign_notify_socket_is_no_matter(make_itexd):
     service.spawn()
     _wait_for_file(service.socket, service.process)
     assert service.alive()
+
+
+def test_a_manager_that_does_not_read_stops_nobody(make_itexd):
+    """Its socket holds a few datagrams; the service goes on, and READY=1 arrives once there is room again."""
+    service = make_itexd().start()
+    with service.client() as client:
+        for _ in range(20):
+            client.ok("reload")
+    service.assert_serves()
+    service.notify.drain()
+    assert service.notify.wait("READY=1", service.process) is not None
