@@ -196,10 +196,7 @@ static void begin(struct service *service, struct peer *peer, const struct handl
     struct call *call = call_begin(service, peer, request->id);
 
     if (call && handler->right == RIGHT_ADMINISTRATOR && !call_is_administrator(call)) {
-        char who[128];
-
-        snprintf(who, sizeof who, "%s (%s)", handler->name, service->options.group.text);
-        call_refuse(call, REFUSED_RIGHTS, who);
+        call_refuse(call, REFUSED_RIGHTS, service->options.group.text);
         call = NULL;
     }
     if (fd >= 0 && (!call || !handler->takes_fd)) {

@@ -118,11 +118,21 @@ static int check_fact(const char *name, const char *value, struct failure *failu
     return 0;
 }
 
+/* --keras 3 and --fact keras=2: none of the two is the one that is meant. */
+static int check_once(const Itexd__V1__Resolve *request, const char *name, const char *value, struct failure *failure)
+{
+    for (size_t i = 0; i < request->n_facts; i++)
+        if (strcmp(request->facts[i]->name, name) == 0 && strcmp(request->facts[i]->value, value) != 0)
+            return failure_set(failure, EXIT_USAGE, "fact %s is declared twice, as \"%.40s\" and as \"%.40s\"", name,
+                               request->facts[i]->value, value);
+    return 0;
+}
+
 static int add_fact(Itexd__V1__Resolve *request, const char *name, const char *value, struct failure *failure)
 {
     if (!value)
         return 0;
-    if (check_fact(name, value, failure) < 0)
+    if (check_fact(name, value, failure) < 0 || check_once(request, name, value, failure) < 0)
         return -1;
     int r = resolve_request_fact(request, name, value, "declared");
     return r < 0 ? memory_failure(failure, r) : 0;

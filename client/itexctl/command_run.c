@@ -7,10 +7,12 @@
 #include "client/itexctl/decide.h"
 #include "client/itexctl/output.h"
 #include "client/itexctl/plan.h"
+#include "client/itexctl/quote.h"
 #include "client/itexctl/words.h"
 #include "proto/cleanup.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -50,6 +52,15 @@ static void print_summary_changes(FILE *out, const Itexd__V1__Outcome *outcome)
         fprintf(out, "%s%s", i ? ", " : "; the job must: ", outcome->obligations[i]);
 }
 
+/* Nothing was done about these; what they advise is longer than a line. */
+static void print_summary_advice(FILE *out, const Itexd__V1__Outcome *outcome)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < outcome->n_diagnostics; i++)
+        if (outcome->diagnostics[i]->rule && outcome->diagnostics[i]->solution)
+            fprintf(out, "%s%s", n++ ? ", " : "; left as it is: ", outcome->diagnostics[i]->rule);
+}
+
 /* One line, only where there is something to know. */
 static void summarise(const struct decided *decided)
 {
@@ -63,6 +74,8 @@ static void summarise(const struct decided *decided)
         return;
     fprintf(out, "%s: mode %s", outcome->verdict, outcome->mode ? outcome->mode : "unchanged");
     print_summary_changes(out, outcome);
+    if (strcmp(outcome->verdict, "advised") == 0)
+        print_summary_advice(out, outcome);
     if (decided->decision->has_id && decided->decision->id)
         fprintf(out, " (itexctl explain %llu)", (unsigned long long)decided->decision->id);
     fclose(out);
@@ -120,6 +133,7 @@ static int run_decided(const struct run_values *values, struct decided *decided,
     return execute(command);
 }
 
+/* On one line, so that it can be copied. */
 static void print_command(const struct printer *printer, char *const *command)
 {
     char *text = NULL;
@@ -127,20 +141,22 @@ static void print_command(const struct printer *printer, char *const *command)
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return;
-    for (size_t i = 0; command[i]; i++)
-        fprintf(out, "%s%s", i ? " " : "", command[i]);
+    for (size_t i = 0; command[i]; i++) {
+        fputs(i ? " " : "", out);
+        shell_word(out, command[i]);
+    }
     fclose(out);
-    print_paragraph(printer, 2, text);
+    const struct printer wide = {.out = printer->out, .width = INT_MAX};
+    print_paragraph(&wide, 2, text);
     free(text);
 }
 
-static int show_unmanaged(char *const *command, const struct failure *failure)
+static int show_unmanaged(const struct context *context, char *const *command, const struct failure *failure)
 {
+    struct printer printer = printer_open(context, stdout);
     note("%s", failure->text);
     printf("Without a decision the command would run with its environment as it is:\n");
-    for (size_t i = 0; command[i]; i++)
-        printf("%s%s", i ? " " : "  ", command[i]);
-    printf("\n");
+    print_command(&printer, command);
     return EXIT_DONE;
 }
 
@@ -155,7 +171,9 @@ static int show(const struct context *context, const struct run_values *values, 
     struct printer printer = printer_open(context, stdout);
     print_decision(&printer, decided->decision);
     if (status != EXIT_DONE) {
-        print_heading(&printer, TONE_BAD, "The command would not be started.");
+        CLEANUP(freep) char *text = decided_rejection(decided);
+        print_heading(&printer, TONE_BAD, "The command would not be started:");
+        print_paragraph(&printer, 2, text ? text : "rejected");
         return status;
     }
     if (plan_build(decided, &values->ask, &plan, &failure) < 0)
@@ -183,7 +201,7 @@ static int run_run(struct context *context, const struct operands *operands)
              launcher, launcher);
     if (decide(context, &values->ask, launcher != NULL, &decided, &failure) < 0) {
         if (failure.unavailable && !values->ask.require && values->dry_run)
-            return show_unmanaged(command, &failure);
+            return show_unmanaged(context, command, &failure);
         if (failure.unavailable && !values->ask.require)
             return run_unmanaged(&values->ask, command, &failure);
         return failure_report(&failure);

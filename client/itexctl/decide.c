@@ -106,6 +106,13 @@ static const Itexd__V1__Diagnostic *cause_of_rejection(const Itexd__V1__Outcome 
     return NULL;
 }
 
+/* Without the full stop: the line may go on. */
+static int sentence_length(const char *message)
+{
+    size_t length = message ? strlen(message) : 0;
+    return (int)(length > 0 && message[length - 1] == '.' ? length - 1 : length);
+}
+
 char *decided_rejection(const struct decided *decided)
 {
     const Itexd__V1__DeviceRequest *devices = decided->request->devices;
@@ -118,8 +125,8 @@ char *decided_rejection(const struct decided *decided)
                      devices->count == 1 ? "" : "s",
                      decided->connection ? "this service has no devices" : "only a service has any to give");
     else if (cause)
-        r = asprintf(&text, "rejected by %s: %s", cause->rule ? cause->rule : "a rule",
-                     cause->message ? cause->message : "");
+        r = asprintf(&text, "rejected by %s: %.*s", cause->rule ? cause->rule : "a rule",
+                     sentence_length(cause->message), cause->message ? cause->message : "");
     else
         r = asprintf(&text, "rejected: no valid mode can be reached");
     return r < 0 ? NULL : text;

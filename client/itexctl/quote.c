@@ -55,6 +55,15 @@ void shell_change(FILE *out, enum shell shell, const char *name, const char *val
     fputs(";\n", out);
 }
 
+void shell_word(FILE *out, const char *word)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-";
+    if (*word && word[strspn(word, plain)] == '\0')
+        fputs(word, out);
+    else
+        print_quoted(out, SHELL_SH, word);
+}
+
 void shell_status(FILE *out, enum shell shell, int status)
 {
     if (shell == SHELL_FISH)

@@ -20,6 +20,8 @@ enum shell { SHELL_SH, SHELL_FISH, SHELL_CSH };
 int shell_by_name(const char *name);
 /* value NULL: unset. name must be a plain variable name. */
 void shell_change(FILE *out, enum shell shell, const char *name, const char *value);
+/* A word of a command line, as sh reads it: in quotes only where it needs them. */
+void shell_word(FILE *out, const char *word);
 /* A command that ends with that status. */
 void shell_status(FILE *out, enum shell shell, int status);
 

@@ -160,8 +160,7 @@ static void print_verdict(const struct printer *printer, const Itexd__V1__Decisi
     const Itexd__V1__Outcome *outcome = decision->outcome;
     const char *verdict = outcome->verdict ? outcome->verdict : "?";
     fprintf(printer->out, "%s%s%s", tone_start(printer, verdict_tone(verdict)), verdict, tone_end(printer));
-    if (outcome->mode)
-        fprintf(printer->out, ": mode %s", outcome->mode);
+    fprintf(printer->out, ": %s%s", outcome->mode ? "mode " : "no mode", outcome->mode ? outcome->mode : "");
     if (decision->has_id && decision->id)
         fprintf(printer->out, " (decision %" PRIu64 ")", decision->id);
     else

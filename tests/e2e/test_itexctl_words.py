@@ -57,6 +57,40 @@ def test_an_eval_fails_even_before_the_format_is_known(shell):
     assert subprocess.run([shell, "-c", made.stdout], timeout=TIMEOUT).returncode == 2
 
 
+def test_a_fact_declared_twice_is_a_mistake(service):
+    result = service.ctl("resolve", "--keras", "3", "--fact", "keras=2")
+    assert result.returncode == 2
+    assert 'fact keras is declared twice, as "3" and as "2"' in result.stderr
+    assert service.ctl("resolve", "--keras", "3", "--fact", "keras=3").returncode == 0
+
+
+def test_run_says_what_was_left_as_it_is(service):
+    result = service.ctl("run", "--advise", "--keras", "0", "--itex", "newest", "--", "true")
+    assert result.returncode == 0
+    assert "advised: mode npd+xla; left as it is: keras3-2" in result.stderr
+
+
+def test_a_rejection_is_one_sentence(service):
+    result = service.ctl("run", "--env", "ZE_AFFINITY_MASK=x", "--", "true")
+    assert result.returncode == 1
+    assert "every GPU of the node; the command was not started" in result.stderr
+
+
+def test_a_dry_run_can_be_copied_and_says_why_not(service):
+    shown = service.ctl("run", "--dry-run", "--keras", "2", "--", "python", "a b.py", "it's", "--x=1").stdout
+    assert shown.splitlines()[-1] == "  python 'a b.py' 'it'\\''s' --x=1"
+    refused = service.ctl("run", "--dry-run", "--gpus", "2", "--", "true")
+    assert refused.returncode == 75
+    assert "The command would not be started:\n  rejected: 2 devices asked for" in refused.stdout
+
+
+def test_who_may_do_it_is_said(itexd):
+    itexd.socket.parent.chmod(0o755)
+    result = itexd.ctl("rules", "rollback", user=65534)
+    assert result.returncode == 77
+    assert "only root, itexd's own user and members of the group itexd may do this" in result.stderr
+
+
 @pytest.mark.parametrize("columns", [80, 200])
 def test_a_table_of_decisions_fits(service, columns):
     chain = ["--keras", "2", "--jit", "on", "--env", "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE=0"]
