@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
+import textwrap
 
 import pytest
-from harness import ITEXCTL, TIMEOUT, ctl
+from harness import ITEXCTL, SOURCE, TIMEOUT, ctl
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +86,7 @@ def test_a_dry_run_can_be_copied_and_says_why_not(service):
     assert "The command would not be started:\n  rejected: 2 devices asked for" in refused.stdout
 
 
-def test_who_may_do_it_is_said(itexd):
+def test_who_may_do_it_is_said(as_root, itexd):
     itexd.socket.parent.chmod(0o755)
     result = itexd.ctl("rules", "rollback", user=65534)
     assert result.returncode == 77
@@ -104,6 +106,16 @@ def test_a_table_of_decisions_fits(service, columns):
     assert all(line[start - 1] == " " for line in lines), lines
     assert any(line[start:].startswith("keras") for line in lines)
     assert (job in lines[1]) == (columns == 200)
+
+
+def test_the_readme_shows_what_is_printed(service):
+    readme = (SOURCE / "README.md").read_text()
+    command, shown = re.search(r"^    \$ itexctl (resolve .*)\n((?:    .*\n|\n)+)", readme, re.M).groups()
+    printed = service.ctl(*command.split(), "--clean-env").stdout
+    told = textwrap.dedent(shown).strip()
+    assert re.sub(r"(decision|explain) \d+", r"\1 N", printed.strip()) == re.sub(
+        r"(decision|explain) 1\b", r"\1 N", told
+    )
 
 
 def test_nothing_found_is_said(service):
