@@ -36,7 +36,7 @@ static const struct {
     [REFUSED_RULES_BUSY] = {CODE(BUSY), "other rules are being read just now%s; try again"},
     [REFUSED_STOPPING] = {CODE(STOPPING), "itexd is stopping%s; try again"},
     [REFUSED_RULES] = {CODE(BAD_RULES), "%s"},
-    [REFUSED_CONFIGURATION] = {CODE(BAD_REQUEST), "nothing was changed, for the configuration has mistakes:\n%s"},
+    [REFUSED_CONFIGURATION] = {CODE(BAD_RULES), "nothing was changed, for the configuration has mistakes:\n%s"},
     [REFUSED_STORE] = {CODE(STORE), "the database cannot do this now: %s"},
     [REFUSED_BACKUP] = {CODE(BAD_REQUEST), "the descriptor for a backup %s"},
     [REFUSED_REPLY_SIZE] = {CODE(TOO_LARGE), "the answer does not fit in a packet%s; ask for less"},

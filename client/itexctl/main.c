@@ -152,6 +152,8 @@ static int run_parsed(struct context *context, const struct operands *operands)
         return print_help(context, context->command);
     if (context->version)
         return print_version();
+    if (context->socket && !context->socket[0])
+        return refuse_usage(context, "--socket takes a path, not \"\"");
     int status = choose_format(context);
     return status != EXIT_DONE ? status : context->command->run(context, operands);
 }

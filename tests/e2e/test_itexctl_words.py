@@ -29,6 +29,7 @@ def service(shared_itexd):
         (["explain", "x"], "explain takes the number of one decision"),
         (["rules", "activate", "x"], "rules activate takes the number of one rule set"),
         (["rules", "rollback", "3"], 'unexpected argument "3"; see itexctl rules rollback --help'),
+        (["status", "--socket", ""], '--socket takes a path, not ""'),
         (["rules"], "which of its commands? See itexctl rules --help"),
         (
             ["backup", "/no/such/folder/copy.db"],

@@ -134,6 +134,7 @@ def test_a_bad_file_on_reload_changes_nothing(itexd, content):
         if content:
             error = client.error("reload")
             assert "itexd.yaml:1:" in error.text or "itexd.yaml" in error.text
+            assert itexd.ctl("rules", "reload").returncode == 78
         itexd.process.send_signal(signal.SIGHUP)
         client.ok("status")
     itexd.assert_serves()
