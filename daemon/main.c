@@ -14,6 +14,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <inttypes.h>
 #include <malloc.h>
@@ -22,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #define EXIT_USAGE 2
 #define EXIT_INTERNAL 70
@@ -399,6 +401,18 @@ static int run(struct service *service)
     return service->options.check ? check(&service->options) : serve(service);
 }
 
+/* A standard descriptor that is closed would be the next file or client, and the log be written there. */
+static void occupy_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct service *service = calloc(1, sizeof *service);
@@ -406,6 +420,7 @@ int main(int argc, char **argv)
 
     if (!service)
         return EXIT_INTERNAL;
+    occupy_standard_descriptors();
     service->argc = argc;
     service->argv = argv;
     service->rulesets.worker = (struct worker)WORKER_NULL;

@@ -297,6 +297,16 @@ def test_a_client_that_never_says_hello_is_dropped(make_itexd):
         assert client.ended()
 
 
+def test_standard_descriptors_that_are_closed_are_nobody_elses(make_itexd):
+    service = make_itexd()
+    service.write_config()
+    service.spawn(wrapper=["sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-'])
+    assert service.notify.wait("READY=1", service.process) is not None
+    service.assert_serves()
+    for number in range(3):
+        assert os.readlink(f"/proc/{service.process.pid}/fd/{number}") == "/dev/null"
+
+
 def test_few_descriptors_are_no_crash(make_itexd):
     """With no descriptors left new clients wait or are told so; those connected are served."""
     service = make_itexd()
