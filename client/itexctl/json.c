@@ -187,7 +187,7 @@ static struct json_object *observed(const Itexd__V1__Observed *message)
 static struct json_object *rule_set_name(const Itexd__V1__RuleSetName *message)
 {
     struct json_object *object = json_object_new_object();
-    add(object, "id", number(message && message->has_id, message ? message->id : 0));
+    add(object, "id", number(message && message->has_id && message->id, message ? message->id : 0));
     add(object, "name", json_text(message ? message->name : NULL));
     add(object, "digest", json_text(message ? message->digest : NULL));
     return object;
@@ -262,7 +262,7 @@ struct json_object *json_status(const Itexd__V1__Status *status)
 struct json_object *json_rule_set(const Itexd__V1__RuleSetInfo *info)
 {
     struct json_object *object = json_object_new_object();
-    add(object, "id", number(info->has_id, info->id));
+    add(object, "id", number(info->has_id && info->id, info->id));
     add(object, "name", json_text(info->name));
     add(object, "digest", json_text(info->digest));
     add(object, "origin", json_text(info->origin));

@@ -140,7 +140,10 @@ static int print_set(const struct context *context, const struct rule_files *fil
         return r;
     if (context->json)
         return print_set_json(info, rules_definitions(rules));
-    printf("rule set %" PRIu64 ", %s: %s, %s, digest %.12s\n", info->id, info->name ? info->name : "unnamed",
+    char number[24] = ""; /* 0: the shipped files, while there is no database */
+    if (info->id)
+        snprintf(number, sizeof(number), "%" PRIu64 ", ", info->id);
+    printf("rule set %s%s: %s, %s, digest %.12s\n", number, info->name ? info->name : "unnamed",
            info->origin ? info->origin : "?", info->active ? "active" : "not active",
            info->digest ? info->digest : "?");
     return print_rules(context, rules_definitions(rules));

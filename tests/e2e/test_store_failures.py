@@ -4,6 +4,7 @@ nothing that was there is lost, and recording resumes by itself."""
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import sqlite3
@@ -141,6 +142,9 @@ def test_another_programs_database_is_not_written_to(make_itexd):
     service.start()
     status = assert_served_unrecorded(service)
     assert any("another program" in problem for problem in status.problems)
+    shown = json.loads(service.ctl("rules", "show", "--json").stdout)
+    assert (shown["id"], shown["name"], shown["active"]) == (None, "shipped", True)
+    assert json.loads(service.ctl("resolve", "--json").stdout)["ruleset"]["id"] is None
     service.stop()
     assert service.database.read_bytes() == before
     assert aside(service) == []
