@@ -7,7 +7,7 @@
 
 #include "daemon/resolver/facts.h"
 
-/* Answers, in the order in which gen-facts.py maps them to a fact's values. */
+/* Answers, in the order in which gen_facts.py maps them to a fact's values. */
 enum { ANSWER_FALSE, ANSWER_TRUE, ANSWER_BAD };
 enum { SPELLING_READ, SPELLING_MISREAD };
 enum { PRESENCE_SET };

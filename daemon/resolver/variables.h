@@ -11,8 +11,8 @@ bool variable_settable(const char *name);
 
 /* Does the client send it? What is settable, and what is only looked at: KERAS_BACKEND, CUDA_VISIBLE_DEVICES,
  * NEOReadDebugKeys, SLURM_*, PBS_*, LSB_*, FLUX_*, launcher ranks (OMPI_COMM_WORLD_*, MPI_LOCAL*, PALS_*, PMI_*,
- * HOROVOD_*), SETVARS_COMPLETED. Secrets that have such names are neither sent nor set: Terraform's TF_VAR_*, TF_TOKEN_*
- * and TF_CLI_*, SLURM_JWT, PBS_JOBCOOKIE. */
+ * HOROVOD_*), SETVARS_COMPLETED. Secrets that have such names are neither sent nor set: Terraform's TF_VAR_*,
+ * TF_TOKEN_* and TF_CLI_*, SLURM_JWT, PBS_JOBCOOKIE. */
 bool variable_collected(const char *name);
 
 #endif

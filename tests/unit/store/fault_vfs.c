@@ -1,5 +1,5 @@
-/* See fault-vfs.h. */
-#include "tests/unit/store/fault-vfs.h"
+/* See fault_vfs.h. */
+#include "tests/unit/store/fault_vfs.h"
 
 #include <pthread.h>
 #include <sqlite3.h>

@@ -1,6 +1,6 @@
 """Turns db/rules/facts.yaml into the fact tables of the resolver.
 
-    gen-facts.py FACTS.yaml OUT.h OUT.c
+    gen_facts.py FACTS.yaml OUT.h OUT.c
 
 The header gets an enum of facts, one enum of values per fact (0 is always "unknown") and one of variables and
 parsers; the source gets the tables that facts.h declares. Every mistake in the file ends the build with a
@@ -74,7 +74,7 @@ def check_fact(fact):
 
 
 def write_header(out, facts, variables):
-    out.write("/* Made from db/rules/facts.yaml by gen-facts.py. */\n#ifndef ITEXD_FACTS_TABLE_H\n")
+    out.write("/* Made from db/rules/facts.yaml by gen_facts.py. */\n#ifndef ITEXD_FACTS_TABLE_H\n")
     out.write("#define ITEXD_FACTS_TABLE_H\n\nenum fact_id {\n")
     for fact in facts:
         out.write(f"    FACT_{identifier(fact['name'])},\n")
@@ -112,7 +112,7 @@ def write_fact(out, index, fact, variables):
 
 
 def write_source(out, facts, variables, obligations):
-    out.write('/* Made from db/rules/facts.yaml by gen-facts.py. */\n#include "daemon/resolver/facts.h"\n\n')
+    out.write('/* Made from db/rules/facts.yaml by gen_facts.py. */\n#include "daemon/resolver/facts.h"\n\n')
     for index, fact in enumerate(facts):
         values = ", ".join(quoted(value) for value in ["unknown", *fact.get("values", ["known"])])
         out.write(f"static const char *const values_{index}[] = {{{values}}};\n")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Records a packet of every kind in proto/itexd.proto, with every field set: bytes, and what is in them.
 
-    record-packets.py 1.0 > packets-1.0.txt
+    record_packets.py 1.0 > packets-1.0.txt
 
 Run once for each new minor version, into a new file beside the old ones, which never change: they are what
 programs of that version send. Needs protoc and Python's protobuf, so that the bytes come from another
@@ -116,7 +116,7 @@ def main() -> None:
     packet = pool.FindMessageTypeByName("itexd.v1.ServerPacket")
     reply = pool.FindMessageTypeByName("itexd.v1.Reply")
     print(
-        f"# Every kind of packet of version {sys.argv[1]}, every field set; never edited (record-packets.py)."
+        f"# Every kind of packet of version {sys.argv[1]}, every field set; never edited (record_packets.py)."
     )
     for body in bodies(request):
         message = factory.GetPrototype(request)()

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every combination of what the page's table looks at: reference and C agree, and every answer is stable.
 
-usage: test-exhaustive.py RESOLVE_LINES RULES_DIRECTORY
+usage: test_exhaustive.py RESOLVE_LINES RULES_DIRECTORY
 """
 
 import itertools

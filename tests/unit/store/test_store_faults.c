@@ -2,7 +2,7 @@
  * Faults: the n-th write, sync, open or truncate fails, for every n that a short run reaches. Whatever happens, each
  * decision that was acknowledged is there afterwards, the database is sound, and recording comes back by itself.
  */
-#include "tests/unit/store/fault-vfs.h"
+#include "tests/unit/store/fault_vfs.h"
 #include "tests/unit/store/store_fixture.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every spelling that the facts about ITEX speak of, and thousands of odd ones made up from a seed.
 
-usage: test-spellings.py RESOLVE_LINES RULES_DIRECTORY [CASES [SEED]]
+usage: test_spellings.py RESOLVE_LINES RULES_DIRECTORY [CASES [SEED]]
 """
 
 import random

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The contract's worked examples and the page's eight rows, word for word, held against reference and C.
 
-usage: test-contract.py RESOLVE_LINES RULES_DIRECTORY
+usage: test_contract.py RESOLVE_LINES RULES_DIRECTORY
 """
 
 import sys
