@@ -106,3 +106,28 @@ def test_help_as_a_command(command):
     words = command.split()
     assert ctl("help", *words).stdout == ctl(*words, "--help").stdout
     assert ctl("help", *words, "no-such").returncode in (0, 2)
+
+
+def complete(*words):
+    return ctl("complete", "--", *words).stdout.splitlines()
+
+
+@pytest.mark.parametrize("command", all_commands())
+def test_completion_knows_each_command_and_its_options(command):
+    *before, name = command.split()
+    assert name in complete(*before, name[:2])
+    assert set(help_options(ctl(*command.split(), "--help").stdout)) <= set(complete(*command.split(), "--"))
+
+
+@pytest.mark.parametrize(
+    ("words", "candidates"),
+    [
+        (["resolve", "--keras", ""], ["0", "2", "3"]),
+        (["run", "--jit", "o"], ["on", "off"]),
+        (["env", "--format", "f"], ["fish"]),
+        (["nothing", ""], []),
+        (["resolve", "--model", ""], []),
+    ],
+)
+def test_completion_knows_values(words, candidates):
+    assert complete(*words) == candidates
