@@ -238,18 +238,15 @@ static size_t short_facts_first(Itexd__V1__Facts *facts)
 static int shorten_facts(struct store_blob blob, bool short_ones, struct store_blob *out, uint8_t **owned)
 {
     Itexd__V1__Facts *facts = itexd__v1__facts__unpack(NULL, blob.size, blob.data);
-    Itexd__V1__Facts shorter = ITEXD__V1__FACTS__INIT;
+    Itexd__V1__Facts shorter;
 
     if (!facts)
         return -1;
-    shorter.n_facts = short_ones ? short_facts_first(facts) : facts->n_facts;
-    shorter.facts = facts->facts;
-    shorter.n_oversized = facts->n_oversized;
-    shorter.oversized = facts->oversized;
-    shorter.has_launcher = facts->has_launcher;
-    shorter.launcher = facts->launcher;
-    shorter.has_apply_errors = facts->has_apply_errors;
-    shorter.apply_errors = facts->apply_errors;
+    shorter = *facts;
+    shorter.n_env = shorter.n_script_env = 0;
+    shorter.devices = NULL;
+    if (short_ones)
+        shorter.n_facts = short_facts_first(facts);
     free(*owned);
     *owned = malloc(itexd__v1__facts__get_packed_size(&shorter) + 1);
     if (*owned)
