@@ -70,7 +70,7 @@ static int send_files(const struct context *context, const struct load_values *v
 static int print_reply(const struct context *context, const Itexd__V1__RulesLoadReply *reply)
 {
     for (size_t i = 0; i < reply->n_warnings; i++)
-        note("warning: %s", reply->warnings[i]);
+        note("%s", reply->warnings[i]);
     if (!reply->info)
         return fail(EXIT_UNAVAILABLE, "itexd did not say under which number it stored the set");
     if (context->json)

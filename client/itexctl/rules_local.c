@@ -12,7 +12,7 @@ static void print_messages(const struct yaml_messages *messages)
 {
     fflush(stdout);
     for (size_t i = 0; i < messages->n_items; i++)
-        fprintf(stderr, "%s%s\n", messages->items[i].warning ? "warning: " : "", messages->items[i].text);
+        fprintf(stderr, "%s\n", messages->items[i].text);
 }
 
 /* Reads, checks and prints what is wrong. The status, with *rules where it is EXIT_DONE. */

@@ -168,3 +168,20 @@ def test_standard_output_that_is_closed_is_not_the_services_socket(service):
     assert result.returncode == 70
     assert "Bad file descriptor" in result.stderr
     assert service.status().refused == refused
+
+
+def test_a_warning_about_rules_says_so_once(service, tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text(
+        textwrap.dedent(
+            """
+            rules:
+              - {id: mine, severity: info, outcome: ok, when: {keras: "0"}, message: Words., source: us}
+            """
+        )
+    )
+    for command in (["rules", "check", path], ["rules", "load", path]):
+        result = service.ctl(*command)
+        assert result.returncode == 0, result
+        assert "no examples" in result.stderr
+        assert result.stderr.count("warning: ") == 1, result.stderr
