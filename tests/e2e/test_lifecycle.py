@@ -288,7 +288,8 @@ def test_a_client_that_stops_reading_is_dropped_in_time(make_itexd):
         deadline = time.monotonic() + TIMEOUT
         while service.status().peers > 1:
             assert time.monotonic() < deadline
-        assert "it does not read what it asked for" in service.log
+    service.stop()  # which waits for the log's writer
+    assert "it does not read what it asked for" in service.log
 
 
 def test_a_client_that_never_says_hello_is_dropped(make_itexd):
