@@ -423,7 +423,7 @@ int main(int argc, char **argv)
     occupy_standard_descriptors();
     service->argc = argc;
     service->argv = argv;
-    service->rulesets.worker = (struct worker)WORKER_NULL;
+    service->rulesets.background = (struct background)BACKGROUND_NULL;
     status = run(service);
     options_clear(&service->options);
     free(service);

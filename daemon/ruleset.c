@@ -240,7 +240,7 @@ int rulesets_init(struct service *service, struct yaml_messages *messages)
     struct rulesets *rulesets = &service->rulesets;
     CLEANUP(ruleset_putp) struct ruleset *shipped = NULL;
     struct stored active = {.messages = YAML_MESSAGES_INIT};
-    int error = worker_init(&rulesets->worker, service->base);
+    int error = background_init(&rulesets->background, service->base);
 
     if (error < 0)
         return error;

@@ -11,9 +11,9 @@
 #ifndef ITEXD_DAEMON_RULESET_H
 #define ITEXD_DAEMON_RULESET_H
 
+#include "daemon/background.h"
 #include "daemon/call.h"
 #include "daemon/rules/rules.h"
-#include "daemon/worker.h"
 #include "db/store.h"
 
 #include <stdbool.h>
@@ -41,7 +41,7 @@ struct rulesets {
     char *waiting_name;
     char waiting_digest[RULES_DIGEST_SIZE];
     char problem[512]; /* with the rules, for status; empty: none */
-    struct worker worker;
+    struct background background;
     struct event *attach; /* fires while the set in force is not in the store */
     struct ruleset_job *job;
 };

@@ -1,6 +1,7 @@
 /*
- * Changes of the rules while serving. Each is a job that goes back and forth between the worker (reading, compiling),
- * the store (keeping, activating, durably) and the loop (putting into force). At any failure the set in force stays.
+ * Changes of the rules while serving. Each is a job that goes back and forth between the background (reading,
+ * compiling), the store (keeping, activating, durably) and the loop (putting into force). At any failure the set in
+ * force stays.
  */
 #include "daemon/log.h"
 #include "daemon/ruleset.h"
@@ -26,7 +27,7 @@ struct ruleset_job {
     struct call *call; /* NULL: nobody waits for an answer */
     enum job_kind kind;
     uint32_t uid;
-    /* What the worker reads. */
+    /* What the background reads. */
     int fd;                   /* a sealed memfd */
     struct store_blob stored; /* owned */
     char *name;
@@ -134,9 +135,9 @@ static void job_refuse_store(struct ruleset_job *job)
     job_refuse(job, REFUSED_STORE, status.problem[0] ? status.problem : "see the log");
 }
 
-static void job_run(struct ruleset_job *job, worker_fn work, worker_fn done)
+static void job_run(struct ruleset_job *job, background_fn work, background_fn done)
 {
-    int error = worker_start(&job->service->rulesets.worker, work, done, job);
+    int error = background_start(&job->service->rulesets.background, work, done, job);
 
     if (error < 0)
         job_refuse(job, REFUSED_INTERNAL, strerror(-error));
@@ -587,12 +588,12 @@ void rulesets_deinit(struct service *service)
 {
     struct rulesets *rulesets = &service->rulesets;
 
-    worker_deinit(&rulesets->worker);
+    background_deinit(&rulesets->background);
     if (rulesets->job)
         job_free(rulesets->job); /* its call goes with its peer */
     if (rulesets->attach)
         event_free(rulesets->attach);
     ruleset_put(rulesets->active);
     free(rulesets->waiting_name);
-    *rulesets = (struct rulesets){.worker = WORKER_NULL};
+    *rulesets = (struct rulesets){.background = BACKGROUND_NULL};
 }
