@@ -15,6 +15,8 @@
 static const char *const durability_names[] = {"full", "normal", NULL};
 static const char *const policy_names[] = {"ruleset", "enforce", "advise", NULL};
 static const char *const level_names[] = {"error", "warning", "notice", "info", "debug", NULL};
+static const char *const devices_names[] = {"auto", "off", NULL};
+static const char *const watch_names[] = {"auto", "on", "off", NULL};
 
 struct option_def {
     const char *name;     /* of the file; with '-' for '_' on the command line */
@@ -210,6 +212,122 @@ static const struct option_def option_table[] = {
      TO(retention_decisions),
      .max = UINT64_C(1) << 40,
      .help = "the oldest beyond this many are removed; 0: none are"},
+
+    {.name = "devices",
+     .argument = "WORD",
+     .fallback = "auto",
+     .kind = YAML_ENUM,
+     TO(devices),
+     .words = devices_names,
+     .needs_restart = true,
+     .help = "auto: manage the node's Intel GPUs; off: leave them alone"},
+    {.name = "runtime_directory",
+     .argument = "DIRECTORY",
+     .fallback = "/run/itexd",
+     .kind = YAML_TEXT,
+     TO(runtime_directory),
+     .needs_restart = true,
+     .help = "where live leases are kept over a restart; must be emptied by a boot"},
+    {.name = "sample_interval",
+     .argument = "TIME",
+     .fallback = "1s",
+     .kind = YAML_DURATION,
+     TO(sample_interval),
+     .min = 100,
+     .max = 3600000,
+     .help = "between two looks at the health of the devices"},
+    {.name = "worker_deadline",
+     .argument = "TIME",
+     .fallback = "10s",
+     .kind = YAML_DURATION,
+     TO(worker_deadline),
+     .min = 50,
+     .max = 600000,
+     .help = "for the driver to answer; then the device worker is killed and started again"},
+    {.name = "start_deadline",
+     .argument = "TIME",
+     .fallback = "60s",
+     .kind = YAML_DURATION,
+     TO(start_deadline),
+     .min = 50,
+     .max = 600000,
+     .help = "the same for the driver's start and the inventory"},
+    {.name = "shared_limit",
+     .argument = "N",
+     .fallback = "4",
+     .kind = YAML_UNSIGNED,
+     TO(shared_limit),
+     .min = 1,
+     .max = 1000,
+     .help = "jobs that may share a device, where they ask for that"},
+    {.name = "drain_timeout",
+     .argument = "TIME",
+     .fallback = "30s",
+     .kind = YAML_DURATION,
+     TO(drain_timeout),
+     .max = 3600000,
+     .help = "how long processes of an ended lease may keep its devices from being given again"},
+    {.name = "enforcement",
+     .fallback = "false",
+     .kind = YAML_BOOL,
+     TO(enforcement),
+     .needs_restart = true,
+     .help = "only the holder's user may open a leased device (needs CAP_FOWNER)"},
+    {.name = "watch_use",
+     .argument = "WORD",
+     .fallback = "auto",
+     .kind = YAML_ENUM,
+     TO(watch_use),
+     .words = watch_names,
+     .needs_restart = true,
+     .help = "look for processes that use a device without a lease; auto: where CAP_SYS_PTRACE is given"},
+    {.name = "watch_interval",
+     .argument = "TIME",
+     .fallback = "10s",
+     .kind = YAML_DURATION,
+     TO(watch_interval),
+     .min = 100,
+     .max = 3600000,
+     .help = "between two such looks"},
+    {.name = "temperature_limit",
+     .argument = "N",
+     .fallback = "100",
+     .kind = YAML_UNSIGNED,
+     TO(temperature_limit),
+     .max = 200,
+     .help = "degrees Celsius from which a device is degraded, until it is 5 below; 0: no limit"},
+    {.name = "memory_temperature_limit",
+     .argument = "N",
+     .fallback = "100",
+     .kind = YAML_UNSIGNED,
+     TO(memory_temperature_limit),
+     .max = 200,
+     .help = "the same for its memory"},
+    {.name = "uncorrectable_limit",
+     .argument = "N",
+     .fallback = "1",
+     .kind = YAML_UNSIGNED,
+     TO(uncorrectable_limit),
+     .max = 1000000,
+     .help = "uncorrectable errors from which a device is degraded, until it is reset; 0: no limit"},
+    {.name = "simulated_driver",
+     .argument = "FILE",
+     .kind = YAML_TEXT,
+     TO(simulated_driver),
+     .needs_restart = true,
+     .help = "for tests: a driver library that simulates GPUs"},
+    {.name = "worker_environment",
+     .argument = "NAME=VALUE...",
+     .kind = YAML_TEXT,
+     TO(worker_environment),
+     .needs_restart = true,
+     .help = "for tests: variables for the device worker, separated by blanks"},
+    {.name = "device_root",
+     .argument = "DIRECTORY",
+     .kind = YAML_TEXT,
+     TO(device_root),
+     .needs_restart = true,
+     .help = "for tests: its sys, dev and proc are looked at in place of the machine's"},
 };
 #define N_OPTIONS COUNT(option_table)
 
@@ -510,14 +628,20 @@ void options_clear(struct options *options)
     *options = (struct options)OPTIONS_INIT;
 }
 
+/* NULL: not given. */
+static bool same_text(const char *one, const char *other)
+{
+    return one && other ? strcmp(one, other) == 0 : one == other;
+}
+
 static bool same_value(const struct option_def *def, const struct options *one, const struct options *other)
 {
     const char *a = (const char *)one + def->offset, *b = (const char *)other + def->offset;
 
     switch (def->kind) {
     case YAML_TEXT:
-        return strcmp(((const struct yaml_text *)(const void *)a)->text,
-                      ((const struct yaml_text *)(const void *)b)->text) == 0;
+        return same_text(((const struct yaml_text *)(const void *)a)->text,
+                         ((const struct yaml_text *)(const void *)b)->text);
     case YAML_BOOL:
         return memcmp(a, b, sizeof(bool)) == 0;
     case YAML_ENUM:

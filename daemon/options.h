@@ -18,6 +18,8 @@
 #define OPTIONS_DEFAULT_FILE "/etc/itexd/itexd.yaml"
 
 enum option_policy { OPTION_POLICY_RULESET, OPTION_POLICY_ENFORCE, OPTION_POLICY_ADVISE };
+enum option_devices { OPTION_DEVICES_AUTO, OPTION_DEVICES_OFF };
+enum option_watch { OPTION_WATCH_AUTO, OPTION_WATCH_ON, OPTION_WATCH_OFF };
 enum option_durability { OPTION_DURABILITY_FULL, OPTION_DURABILITY_NORMAL };
 
 struct options {
@@ -32,6 +34,14 @@ struct options {
     uint64_t outbound_bytes_per_peer, outbound_bytes_per_uid;
     uint64_t hello_timeout, stall_timeout, stop_timeout, retry_window; /* milliseconds */
     uint64_t write_queue, checkpoint_pages, retention_days, retention_decisions;
+
+    int devices, watch_use;
+    bool enforcement;
+    struct yaml_text runtime_directory;
+    uint64_t sample_interval, worker_deadline, start_deadline, drain_timeout, watch_interval; /* milliseconds */
+    uint64_t shared_limit, temperature_limit, memory_temperature_limit, uncorrectable_limit;
+    /* For tests and debugging; NULL texts: not given. */
+    struct yaml_text simulated_driver, worker_environment, device_root;
 
     struct yaml_memory memory; /* of the texts */
 };

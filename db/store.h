@@ -64,6 +64,74 @@ size_t store_dispatch(struct store *store, size_t max);
 /* Changes between commits apply from the next one. */
 void store_reconfigure(struct store *store, const struct store_config *config);
 
+/* status 0 and the id, or -EIO (not recorded) and 0. */
+typedef void (*store_written_fn)(void *context, int status, uint64_t id);
+
+/* ---- Devices and leases ------------------------------------------------------------------------- */
+
+struct store_device {
+    uint32_t id;      /* set by the store */
+    const char *key;  /* the identity: PCI address, else UUID */
+    const char *bdf;  /* NULL: none */
+    const char *uuid; /* NULL: none; not unique, drivers repeat them */
+    const char *name;
+    const char *driver; /* kernel driver and the driver's version, for people; NULL: not known */
+    uint32_t tiles;
+    uint64_t memory_bytes;
+    uint64_t first_seen_ms, last_seen_ms;
+    bool drained;
+};
+
+/* One device, or a tile of it, as part of a lease. */
+struct store_unit {
+    const char *key;               /* of the device */
+    int tile;                      /* -1: the whole card */
+    const char *bdf, *uuid, *name; /* filled when read: as they were when the lease was granted; NULL: none */
+};
+
+struct store_lease {
+    uint64_t id; /* the caller's own, never used before */
+    uint64_t granted_ms;
+    uint32_t uid;
+    bool shared;
+    const char *job; /* NULL: none */
+    const struct store_unit *units;
+    size_t n_units;
+};
+
+/* For start-up only, waits for the disk: every known device, and the highest lease id so far. 0, -EIO. */
+typedef void (*store_device_fn)(void *context, const struct store_device *device);
+int store_devices(struct store *store, store_device_fn each, void *context);
+int store_last_lease(struct store *store, uint64_t *id);
+/* Inserts or updates by key; first_seen of a known one stays. id in the callback. */
+int store_put_device(struct store *store, const struct store_device *device, store_written_fn done, void *context);
+
+/* All of these go with the next commit and nobody waits; queue order is commit order, so a lease put before its
+ * decision is there with it. 0, -EAGAIN, -ENOMEM. */
+int store_put_lease(struct store *store, const struct store_lease *lease);
+/* "offered", "accepted", "released"; released with its time. */
+int store_set_lease(struct store *store, uint64_t lease, const char *state, uint64_t time_ms);
+/* device and lease: NULL and 0 where it concerns none. Kept for retention_days, 100 000 at most. */
+struct store_event {
+    uint64_t time_ms;
+    const char *kind, *text;
+    const char *device; /* key */
+    uint64_t lease;
+};
+int store_put_event(struct store *store, const struct store_event *event);
+/* Aggregates of one device's samples over a stretch; NAN where there was no value. */
+struct store_sample {
+    const char *device; /* key */
+    uint64_t from_ms, to_ms;
+    const char *metric;
+    double least, mean, highest;
+};
+int store_put_samples(struct store *store, const struct store_sample *samples, size_t n);
+/* Events of a device (key; NULL: all), newest first, below the id `before` (0: the newest). A ticket as store_query's.
+ */
+typedef void (*store_events_fn)(void *context, int status, const struct store_event *events, size_t n);
+uint64_t store_events(struct store *store, const char *device, unsigned limit, store_events_fn done, void *context);
+
 /* ---- Decisions ---------------------------------------------------------------------------------- */
 
 struct store_blob {
@@ -99,12 +167,15 @@ struct store_decision {
     const char *observed_mode;         /* NULL: nothing reported yet */
     int64_t observed_devices;          /* -1: not reported */
     int observed_match;                /* -1, 0, 1 */
-    const char *rule_set_name;         /* filled when read */
-    const char *rule_set_digest;       /* filled when read */
+    uint64_t lease;                    /* 0: none; its row is put before the decision (store_put_lease) */
+    const struct store_unit *units;    /* of the lease that are this decision's; filled when read, with the device */
+    size_t n_units;
+    unsigned local_device;
+    const char *lease_state;     /* filled when read: offered, accepted, released */
+    bool lease_shared;           /* filled when read */
+    const char *rule_set_name;   /* filled when read */
+    const char *rule_set_digest; /* filled when read */
 };
-
-/* status 0 and the id, or -EIO (not recorded) and 0. */
-typedef void (*store_written_fn)(void *context, int status, uint64_t id);
 
 /* Of facts, mode, verdict, rules and outcome of the decision; nothing else of it is looked at. */
 void store_hash(const struct store_decision *decision, struct store_hashes *hashes);

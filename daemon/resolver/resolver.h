@@ -54,6 +54,11 @@ struct resolve_input {
     bool apply_errors;            /* apply solutions of errors and unsupported only */
     const char *const *oversized; /* variables that were too long to send: their facts are unknown */
     size_t n_oversized;
+    /* What a lease sets, under every policy and before any rule is applied. The prediction does not know of it; in the
+     * end it is in env like every change, where it is one, and a rule that wants such a variable otherwise is a
+     * contradiction. */
+    const struct env_variable *lease;
+    size_t n_lease;
 };
 
 struct resolved_fact {

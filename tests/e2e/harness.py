@@ -36,7 +36,7 @@ ITEXCTL = BUILD / "client" / "itexctl" / "itexctl"
 RULES = SOURCE / "db" / "rules"
 MAX_PACKET = 65536
 SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 1, 1
 NOBODY = 65534
 # What an instrumented build reads, handed on to programs whose environment is otherwise their own.
 INSTRUMENTED = {name: os.environ[name] for name in ("ASAN_OPTIONS", "TSAN_OPTIONS") if name in os.environ}

@@ -1,0 +1,58 @@
+/*
+ * The node's devices: keeps the device worker running, merges its inventories into stable identities, samples health,
+ * writes changes down as events, and tells the leases what may be given.
+ *
+ * The service serves from the first moment: until the first inventory has come (or could not be had within
+ * DEVICES_FIRST_MS) `settled` is false, and whoever asks for devices waits for that.
+ */
+#ifndef ITEXD_DEVICES_DEVICES_H
+#define ITEXD_DEVICES_DEVICES_H
+
+#include "daemon/call.h"
+#include "daemon/devices/device.h"
+
+#define DEVICES_FIRST_MS 10000
+
+struct service;
+struct devices;
+
+/* Also where options say that there are none to be managed (devices: off): then the functions below find none.
+ * Reads what the database knows; call after store_open and spawner_attach. 0, -ENOMEM. */
+int devices_init(struct service *service, struct devices **out);
+void devices_free(struct devices *devices);
+/* Options that may change while serving. */
+void devices_apply_options(struct devices *devices);
+
+bool devices_managed(const struct devices *devices);
+bool devices_settled(const struct devices *devices);
+size_t devices_count(const struct devices *devices);
+struct device *devices_at(const struct devices *devices, size_t i);
+struct device *devices_find(const struct devices *devices, const char *key);
+/* Of the last inventory; NULL where there is none yet. Its layer and detail say why there are no devices. */
+const Itexd__Child__Inventory *devices_inventory(const struct devices *devices);
+/* "SIMULATED", "EMULATED" or NULL. */
+const char *devices_substitute(const struct devices *devices);
+/* Why there is no device, in a sentence that begins with the layer that fails; never NULL. */
+const char *devices_none_detail(const struct devices *devices);
+
+/* What happened to a device or to the worker: logged, stored, and told to the holders of its leases. device may be
+ * NULL. */
+void devices_event(struct devices *devices, struct device *device, const char *kind, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Requests of the protocol; all answer the call. */
+void devices_list(struct call *call, const Itexd__V1__Devices *request);
+void devices_show(struct call *call, const Itexd__V1__DeviceShow *request);
+void devices_drain(struct call *call, const Itexd__V1__DeviceDrain *request);
+/* Begins or ends a reset that the asking process does itself; a connection that closes ends it too. */
+void devices_reset(struct call *call, const Itexd__V1__DeviceReset *request);
+void devices_peer_gone(struct devices *devices, struct peer *peer);
+/* Starts the worker anew; lifts a give-up. */
+void devices_restart_worker(struct call *call, const Itexd__V1__WorkerRestart *request);
+
+/* For status: fills what concerns devices, worker and keeper; the texts live as long as devices does. */
+void devices_status(const struct devices *devices, Itexd__V1__Status *status);
+/* A line on what is wrong with devices or worker, "" for nothing. */
+void devices_problem(const struct devices *devices, char *text, size_t size);
+
+#endif

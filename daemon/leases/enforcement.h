@@ -1,0 +1,50 @@
+/*
+ * Access to leased cards and foreign use, through the keeper: loop side. Does nothing where the options say so.
+ *
+ * Enforcement. While a card is leased its render and card node are for the holders' uids only. A grant is answered when
+ * that is done, and an ended lease's card is free again when its nodes are as they were.
+ *
+ * Foreign use. Every watch interval the keeper looks which processes have which cards open; those that are neither in a
+ * lease of the card nor itexd's own are foreign: counted, listed, and an event when one is new.
+ */
+#ifndef ITEXD_LEASES_ENFORCEMENT_H
+#define ITEXD_LEASES_ENFORCEMENT_H
+
+#include "daemon/call.h"
+#include "daemon/leases/pool.h"
+
+struct service;
+struct enforcement;
+
+int enforcement_init(struct service *service, struct enforcement **out);
+void enforcement_free(struct enforcement *enforcement);
+void enforcement_apply_options(struct enforcement *enforcement);
+
+bool enforcement_on(const struct enforcement *enforcement);
+/* done gets 0, or -errno with why. Runs later, once, also where the keeper dies. n_uids 0: as it was before. */
+typedef void (*enforcement_done_fn)(void *context, int error, const char *why);
+int enforcement_set(struct enforcement *enforcement, const char *key, const uint32_t *uids, size_t n_uids,
+                    enforcement_done_fn done, void *context);
+/* Nodes were made anew (uevent): says again what holds. */
+void enforcement_renew(struct enforcement *enforcement);
+
+/* Looks now which of uid's processes are on the card; done gets how many, or -1 where it cannot be known. */
+typedef void (*enforcement_used_fn)(void *context, int processes);
+int enforcement_used(struct enforcement *enforcement, const char *key, uint32_t uid, enforcement_used_fn done,
+                     void *context);
+
+struct foreign_use {
+    int32_t pid;
+    uint64_t start;
+    uint32_t uid;
+    char command[32];
+    char key[48];
+    uint64_t memory_bytes; /* 0: not told */
+};
+/* Of the last look; *all_users false: only itexd's own user's processes could be looked at. */
+size_t enforcement_foreign(const struct enforcement *enforcement, const struct foreign_use **uses, bool *all_users);
+/* For status; see devices_status. */
+void enforcement_status(const struct enforcement *enforcement, Itexd__V1__Status *status);
+void enforcement_problem(const struct enforcement *enforcement, char *text, size_t size);
+
+#endif
