@@ -172,6 +172,25 @@ static int take(struct run *run, uint32_t rule, const struct set_action *action)
     return oblige(run, rule, action->target);
 }
 
+int apply_lease(struct run *run)
+{
+    const struct base *base = run->base;
+    int r = 0;
+
+    for (size_t i = 0; i < base->n_lease && r == 0; i++) {
+        const struct lease_variable *wanted = &base->lease[i];
+        const char *value = run->state.values[wanted->variable];
+
+        run->owner[wanted->variable] = LEASE_OWNER;
+        if (value == wanted->value ||
+            (value && wanted->value && value != oversized_value && strcmp(value, wanted->value) == 0))
+            continue;
+        r = change(run, wanted->variable, wanted->value);
+    }
+    run->n_lease_issued = run->n_issued;
+    return r;
+}
+
 int apply_rule(struct run *run, uint32_t rule)
 {
     const struct set_rule *def = &run->base->set->rules[rule];

@@ -69,9 +69,12 @@ static int add_template_name(void *userdata, const char *name, size_t length)
     return add_name(userdata, name, length);
 }
 
+/* Set by leases, though no fact is read from it. */
+static const char device_order[] = "ZE_ENABLE_PCI_ID_DEVICE_ORDER";
+
 static int collect(const struct rule_set_def *def, struct names *names)
 {
-    int r = 0;
+    int r = add_name(names, device_order, sizeof device_order - 1);
 
     for (size_t i = 0; i < VARIABLE_COUNT && r == 0; i++)
         r = add_name(names, fact_variables[i].name, strlen(fact_variables[i].name));

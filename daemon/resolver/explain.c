@@ -39,20 +39,37 @@ static enum verdict verdict_of(const struct run *run, bool changed, enum policy 
 
 /* ---- Changes and obligations ------------------------------------------------------------------------ */
 
-static int put_env(const struct run *run, struct resolution *result)
+/* Under advise only what the lease needs is put into force; where the answer is a rejection there is no lease. */
+enum share { SHARE_ALL, SHARE_LEASE, SHARE_RULES };
+
+static bool in_share(const struct run *run, enum share share, size_t variable)
+{
+    return run_changes(run, variable) &&
+           (share == SHARE_ALL || (run->owner[variable] == LEASE_OWNER) == (share == SHARE_LEASE));
+}
+
+static bool changes_anything(const struct run *run)
+{
+    for (size_t i = 0; i < run->base->set->n_variables; i++)
+        if (run_changes(run, i))
+            return true;
+    return run->n_issued > 0;
+}
+
+static int put_env(const struct run *run, enum share share, struct resolution *result)
 {
     const struct rule_set *set = run->base->set;
     struct resolved_variable *env;
     size_t n = 0;
 
     for (size_t i = 0; i < set->n_variables; i++)
-        n += run_changes(run, i);
+        n += in_share(run, share, i);
     env = arena_alloc(run->base->arena, n * sizeof *env);
     if (!env)
         return -ENOMEM;
     result->env = env;
     for (size_t i = 0; i < set->n_variables; i++)
-        if (run_changes(run, i))
+        if (in_share(run, share, i))
             env[result->n_env++] = (struct resolved_variable){set->variables[i].name, run->state.values[i]};
     return 0;
 }
@@ -68,20 +85,24 @@ static const char *script_token(const struct run *run, uint32_t variable)
     return token;
 }
 
-static int put_obligations(const struct run *run, struct resolution *result)
+static int put_obligations(const struct run *run, enum share share, struct resolution *result)
 {
-    const char **tokens = arena_alloc(run->base->arena, run->n_issued * sizeof *tokens);
+    size_t first = share == SHARE_RULES ? run->n_lease_issued : 0;
+    size_t end = share == SHARE_LEASE ? run->n_lease_issued : run->n_issued;
+    const char **tokens = arena_alloc(run->base->arena, (end - first) * sizeof *tokens);
 
     if (!tokens)
         return -ENOMEM;
-    for (size_t i = 0; i < run->n_issued; i++) {
-        tokens[i] = run->issued[i].script ? script_token(run, run->issued[i].index)
-                                          : run->base->set->obligations[run->issued[i].index].token;
-        if (!tokens[i])
+    for (size_t i = first; i < end; i++) {
+        const char *token = run->issued[i].script ? script_token(run, run->issued[i].index)
+                                                  : run->base->set->obligations[run->issued[i].index].token;
+
+        if (!token)
             return -ENOMEM;
+        tokens[i - first] = token;
     }
     result->obligations = tokens;
-    result->n_obligations = run->n_issued;
+    result->n_obligations = end - first;
     return 0;
 }
 
@@ -168,13 +189,19 @@ static bool is_applied(const struct run *run, uint32_t rule)
     return false;
 }
 
+/* Does nothing but the job's own environment, or its lease, stand behind it? */
+static bool is_first_cause(const struct run *run, uint32_t rule)
+{
+    return bit_test(run->own_holds, rule) || run->cause[rule] == LEASE_OWNER;
+}
+
 /* The rules after which this one came to hold, first cause first. */
 static int put_because(const struct run *run, uint32_t rule, struct diagnostic *out)
 {
     const char **chain;
     size_t n = 0;
 
-    for (uint32_t at = rule; !bit_test(run->own_holds, at); at = run->cause[at])
+    for (uint32_t at = rule; !is_first_cause(run, at); at = run->cause[at])
         n++;
     chain = arena_alloc(run->base->arena, n * sizeof *chain);
     if (!chain)
@@ -281,41 +308,48 @@ static int put_service(const struct run *run, const struct input_notes *notes, s
     for (size_t i = 0; i < run->n_contradictions && r == 0; i++) {
         const struct contradiction *found = &run->contradictions[i];
 
-        snprintf(detail, sizeof detail, "%.80s and %.80s, about %.80s", set->rules[found->first].id,
-                 set->rules[found->second].id, target_name(set, found->action));
+        snprintf(detail, sizeof detail, "%.80s and %.80s, about %.80s",
+                 found->first == LEASE_OWNER ? "the lease" : set->rules[found->first].id, set->rules[found->second].id,
+                 target_name(set, found->action));
         r = add(run, result, "contradiction", detail);
     }
     return r;
 }
 
+static int put_changes(const struct run *run, enum share share, struct resolution *result)
+{
+    int r = put_env(run, share, result);
+
+    return r < 0 ? r : put_obligations(run, share, result);
+}
+
 int explain_changes(const struct run *run, struct resolution *result)
 {
-    int r = put_env(run, result);
+    return put_changes(run, SHARE_ALL, result);
+}
 
-    return r < 0 ? r : put_obligations(run, result);
+static enum share share_of(enum verdict verdict, enum policy policy)
+{
+    if (policy == POLICY_ADVISE)
+        return SHARE_LEASE;
+    return verdict == VERDICT_REJECTED ? SHARE_RULES : SHARE_ALL;
 }
 
 int explain(const struct run *run, const struct state *own, const struct input_notes *notes, enum policy policy,
             struct resolution *result)
 {
-    int r = explain_changes(run, result);
+    int r;
 
+    result->verdict = verdict_of(run, changes_anything(run), policy);
+    result->predicted_mode = run->import_fails ? MODE_UNKNOWN : derive_mode(own->numbers);
+    result->predicted_outcome = run->worst;
+    result->mode = policy == POLICY_ADVISE ? result->predicted_mode : derive_mode(run->state.numbers);
+    r = put_changes(run, share_of(result->verdict, policy), result);
     if (r == 0)
         r = put_facts(run->base, own, result);
     if (r == 0)
         r = put_diagnostics(run, own, policy, result);
     if (r == 0)
         r = put_service(run, notes, result);
-    if (r < 0)
-        return r;
-    result->verdict = verdict_of(run, result->n_env || result->n_obligations, policy);
-    result->predicted_mode = run->import_fails ? MODE_UNKNOWN : derive_mode(own->numbers);
-    result->predicted_outcome = run->worst;
-    if (policy == POLICY_ADVISE) {
-        result->mode = result->predicted_mode;
-        result->n_env = result->n_obligations = 0;
-    } else {
-        result->mode = derive_mode(run->state.numbers);
-    }
-    return 0;
+    return r;
 }

@@ -40,7 +40,7 @@ static void run_reset(struct run *run, const struct state *from)
     memset(run->owner, 0xff, (set->n_variables + set->flags.n_defs + set->n_obligations) * sizeof *run->owner);
     memset(run->blocked, 0, (set->n_actions / 64 + 1) * sizeof *run->blocked);
     run->flags_unset_by = run->flags_inlined_by = run->flags_dropped_by = NO_RULE;
-    run->n_issued = 0;
+    run->n_issued = run->n_lease_issued = 0;
     run->n_contradictions = 0;
     run->worst = OUTCOME_OK;
     run->anything_changed = false;
@@ -173,32 +173,35 @@ static void judge(struct run *run)
         run->rejected |= forbids(run, i);
 }
 
+/* Matches anew, after `cause` was applied. */
+static int observe(struct run *run, uint32_t cause)
+{
+    rules_match(run->base->set, run->state.numbers, run->holds);
+    return note_new(run, cause);
+}
+
 int run_to_end(struct run *run, const struct state *from)
 {
     const struct rule_set *set = run->base->set;
-    uint32_t applied = NO_RULE;
+    uint32_t next;
     int r;
 
     run_reset(run, from);
-    for (;;) {
-        uint32_t next;
-
-        rules_match(set, run->state.numbers, run->holds);
-        r = note_new(run, applied);
-        if (r < 0)
-            return r;
-        if (applied == NO_RULE)
-            memcpy(run->own_holds, run->holds, rule_words(set) * sizeof *run->holds);
-        next = next_rule(run);
-        if (next == NO_RULE)
-            break;
-        r = apply_rule(run, next);
-        if (r < 0)
-            return r;
-        applied = next;
+    r = observe(run, NO_RULE);
+    memcpy(run->own_holds, run->holds, rule_words(set) * sizeof *run->holds);
+    if (r == 0 && run->base->n_lease > 0) {
+        r = apply_lease(run);
+        if (r == 0)
+            r = observe(run, LEASE_OWNER);
     }
-    judge(run);
-    return 0;
+    while (r == 0 && (next = next_rule(run)) != NO_RULE) {
+        r = apply_rule(run, next);
+        if (r == 0)
+            r = observe(run, next);
+    }
+    if (r == 0)
+        judge(run);
+    return r;
 }
 
 bool run_changes(const struct run *run, size_t variable)

@@ -15,8 +15,11 @@ struct issued {
     uint32_t index; /* set_obligation, or variable */
 };
 
+/* Owner of what a lease sets, and cause of what it brings about; no rule. */
+#define LEASE_OWNER (NO_RULE - 1)
+
 struct contradiction {
-    uint32_t first;
+    uint32_t first; /* a rule, or LEASE_OWNER */
     uint32_t second;
     const struct set_action *action; /* of the second, which is not taken */
 };
@@ -29,7 +32,7 @@ struct run {
     uint64_t *own_holds; /* rules that hold for the job's own state */
     uint64_t *holds;     /* ... now, at last in the end */
     uint64_t *ever;      /* ... at any time */
-    uint32_t *cause;     /* of each rule in ever but not in own_holds: the rule applied before */
+    uint32_t *cause;     /* of each rule in ever but not in own_holds: the rule applied before, or LEASE_OWNER */
     uint8_t *outcome;    /* of each rule in ever, when it began to hold */
     const char **named;  /* of each rule whose message asks for it: the variables behind it then */
     uint32_t *owner;     /* rule per variable; the whole of TF_XLA_FLAGS has three owners of its own */
@@ -40,7 +43,8 @@ struct run {
     uint32_t *obliged_by;
     struct issued *issued;
     size_t n_issued;
-    uint64_t *blocked; /* per action of the set */
+    size_t n_lease_issued; /* the first of them: because of the lease */
+    uint64_t *blocked;     /* per action of the set */
     struct contradiction *contradictions;
     size_t n_contradictions;
     enum outcome worst;    /* of own_holds */

@@ -43,6 +43,25 @@ static int read_variables(struct base *base, char *error, size_t size)
     return 0;
 }
 
+static int read_lease(struct base *base, char *error, size_t size)
+{
+    const struct resolve_input *input = base->input;
+
+    if (input->n_lease == 0)
+        return 0;
+    base->lease = arena_array(base->arena, input->n_lease, sizeof *base->lease);
+    if (!base->lease)
+        return -ENOMEM;
+    for (size_t i = 0; i < input->n_lease; i++) {
+        long index = rule_set_variable(base->set, input->lease[i].name);
+
+        if (index < 0)
+            return refuse(error, size, "no lease sets %s", input->lease[i].name);
+        base->lease[base->n_lease++] = (struct lease_variable){(uint32_t)index, input->lease[i].value};
+    }
+    return 0;
+}
+
 static int read_oversized(struct base *base, struct input_notes *notes)
 {
     const struct resolve_input *input = base->input;
@@ -153,6 +172,8 @@ int input_read(struct base *base, struct input_notes *notes, char *error, size_t
     r = read_variables(base, error, error_size);
     if (r == 0)
         r = read_oversized(base, notes);
+    if (r == 0)
+        r = read_lease(base, error, error_size);
     for (size_t i = 0; i < base->input->n_facts && r == 0; i++)
         r = read_fact(base, &base->input->facts[i], notes, error, error_size);
     base->flags_file_missing = base->declared[FACT_XLA_FLAGS_SOURCE] == XLA_FLAGS_SOURCE_MISSING;

@@ -54,9 +54,10 @@ struct resolve_input {
     bool apply_errors;            /* apply solutions of errors and unsupported only */
     const char *const *oversized; /* variables that were too long to send: their facts are unknown */
     size_t n_oversized;
-    /* What a lease sets, under every policy and before any rule is applied. The prediction does not know of it; in the
-     * end it is in env like every change, where it is one, and a rule that wants such a variable otherwise is a
-     * contradiction. */
+    /* What a lease sets (value NULL: unsets), under every policy and before any rule is applied. The prediction does
+     * not know of it; in the end it is in env like every change, where it is one, and a rule that wants such a variable
+     * otherwise is a contradiction. Where the verdict is rejected nothing of it is in env, for there will be no lease.
+     * Names: those that the parsers read, and ZE_ENABLE_PCI_ID_DEVICE_ORDER; -EINVAL for others. */
     const struct env_variable *lease;
     size_t n_lease;
 };

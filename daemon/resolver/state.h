@@ -21,11 +21,19 @@ struct own_variable {
     unsigned line;
 };
 
+/* What a lease sets; value NULL: unsets. */
+struct lease_variable {
+    uint32_t variable; /* of the set */
+    const char *value;
+};
+
 struct base {
     const struct rule_set *set;
     const struct resolve_input *input;
     struct arena *arena;
     struct own_variable *own; /* per variable of the set */
+    struct lease_variable *lease;
+    size_t n_lease;
     const char *texts[FACT_COUNT];
     uint8_t declared[FACT_COUNT];
     enum provenance from[FACT_COUNT];
