@@ -13,6 +13,14 @@ static itex_status fail(itex_decision *d, itex_status status, const char *text)
     return status;
 }
 
+static void on_event(const Itexd__V1__Event *event, void *data)
+{
+    const itex_decision *d = data;
+
+    if (d->on_event && event->kind)
+        d->on_event(event->kind, event->text ? event->text : "", d->on_event_data);
+}
+
 itex_decision *decision_new(struct connection *connection, Itexd__V1__Reply *reply, unsigned timeout,
                             const uint8_t request_id[REQUEST_ID_SIZE])
 {
@@ -26,6 +34,7 @@ itex_decision *decision_new(struct connection *connection, Itexd__V1__Reply *rep
     d->connection = connection;
     d->reply = reply;
     d->message = reply->decision;
+    connection_on_event(connection, on_event, d);
     return d;
 }
 
@@ -129,6 +138,67 @@ itex_status itex_decision_diagnostic(const itex_decision *d, size_t index, const
     if (applied)
         *applied = diagnostic->has_applied && diagnostic->applied;
     return ITEX_OK;
+}
+
+/* ---- Devices ------------------------------------------------------------------------------------- */
+
+size_t itex_decision_device_count(const itex_decision *d)
+{
+    return d ? d->message->n_devices : 0;
+}
+
+itex_status itex_decision_device(const itex_decision *d, size_t index, const char **bdf, const char **uuid, int *tile,
+                                 const char **name)
+{
+    if (!d || index >= d->message->n_devices)
+        return ITEX_ERR_ARGUMENT;
+    const Itexd__V1__Device *device = d->message->devices[index];
+    give(bdf, device->bdf);
+    give(uuid, device->uuid);
+    give(name, device->name);
+    if (tile)
+        *tile = device->has_tile ? (int)device->tile : -1;
+    return ITEX_OK;
+}
+
+uint64_t itex_decision_lease(const itex_decision *d)
+{
+    return d && d->message->lease && d->message->lease->has_id ? d->message->lease->id : 0;
+}
+
+int itex_decision_local_device(const itex_decision *d)
+{
+    if (itex_decision_lease(d) == 0)
+        return -1;
+    return d->message->lease->has_local_device ? (int)d->message->lease->local_device : 0;
+}
+
+itex_status itex_decision_on_event(itex_decision *d, itex_event_fn function, void *data)
+{
+    if (!d)
+        return ITEX_ERR_ARGUMENT;
+    d->on_event = function;
+    d->on_event_data = data;
+    return ITEX_OK;
+}
+
+int itex_decision_fd(const itex_decision *d)
+{
+    return d && d->owner == getpid() ? connection_fd(d->connection) : -1;
+}
+
+itex_status itex_decision_dispatch(itex_decision *d)
+{
+    if (!d)
+        return ITEX_ERR_ARGUMENT;
+    if (d->owner != getpid())
+        return fail(d, ITEX_ERR_ARGUMENT, "this decision belongs to the process that was forked from");
+    int result = connection_events(d->connection);
+    if (result == CALL_AGAIN)
+        return ITEX_OK;
+    if (result == CALL_LOST)
+        return fail(d, ITEX_ERR_ABSENT, connection_error(d->connection));
+    return status_of_call(result, NULL, d->connection, d->error);
 }
 
 /* ---- Putting it in force ------------------------------------------------------------------------- */

@@ -34,6 +34,15 @@ struct itex_request {
     bool tiles;
     bool shared;
     unsigned wait;
+    uint64_t memory; /* 0: any */
+    char *model;
+    char *bind;
+    bool has_numa;
+    int numa;
+    bool allow_none;
+    pid_t holder; /* 0: the process itself */
+    itex_waiting_fn on_waiting;
+    void *on_waiting_data;
     bool has_id; /* the id of a request whose outcome the caller has not seen; used again */
     uint8_t id[REQUEST_ID_SIZE];
     struct connection *connection; /* only while a call is under way */
@@ -47,6 +56,8 @@ struct itex_decision {
     struct connection *connection;
     Itexd__V1__Reply *reply; /* holds message */
     const Itexd__V1__Decision *message;
+    itex_event_fn on_event;
+    void *on_event_data;
     char error[ERROR_SIZE];
 };
 

@@ -44,7 +44,7 @@ extern "C" {
 #endif
 
 #define ITEX_MAJOR 1
-#define ITEX_MINOR 0
+#define ITEX_MINOR 1
 
 typedef struct itex_request itex_request;   /* what a job asks, and how */
 typedef struct itex_decision itex_decision; /* what the service answered */
@@ -68,7 +68,7 @@ typedef enum itex_status {
 int itex_error_is_unavailable(itex_status status);
 /* A short English text for a status; never NULL, static. */
 const char *itex_status_text(itex_status status);
-/* "1.0.0": the version of the interface that the library in use has, ITEX_MAJOR.ITEX_MINOR and a correction. */
+/* "1.1.0": the version of the interface that the library in use has, ITEX_MAJOR.ITEX_MINOR and a correction. */
 const char *itex_version(void);
 
 /* ---- Asking -------------------------------------------------------------------------------------- */
@@ -97,6 +97,27 @@ itex_status itex_request_set_job(itex_request *request, const char *job);
 /* Devices wanted; count 0 (the default): none. tiles 1: count tiles, not cards. shared 1: others may share.
  * wait: milliseconds to wait for them. */
 itex_status itex_request_set_devices(itex_request *request, unsigned count, int tiles, int shared, unsigned wait);
+
+/* Since 1.1. Of the devices of itex_request_set_devices: bytes of memory that must be free on each; 0 (the default):
+ * any.
+ */
+itex_status itex_request_set_memory(itex_request *request, uint64_t bytes);
+/* Since 1.1. Their model, as the driver names it or a part of it. */
+itex_status itex_request_set_model(itex_request *request, const char *model);
+/* Since 1.1. "node" (the default): every rank of the node sees all devices of their lease; "rank": its own only. */
+itex_status itex_request_set_bind(itex_request *request, const char *bind);
+/* Since 1.1. The NUMA node they are preferably on; default: the process's own where it may run on one only. */
+itex_status itex_request_set_numa(itex_request *request, int node);
+/* Since 1.1. 1: where the node has no device at all, none are meant. Busy stays busy. */
+itex_status itex_request_set_allow_none(itex_request *request, int allow);
+/* Since 1.1. The process that holds the devices, of the same user; the lease ends with it. Default: the calling one. */
+itex_status itex_request_set_holder(itex_request *request, pid_t process);
+/*
+ * Since 1.1. Called during itex_resolve and itex_dispatch whenever the place in the queue for devices changes, position
+ * from 1. It may call nothing with the request. NULL: nobody (the default).
+ */
+typedef void (*itex_waiting_fn)(unsigned position, void *data);
+itex_status itex_request_on_waiting(itex_request *request, itex_waiting_fn function, void *data);
 
 /*
  * Asks and waits for the decision. *decision is set on ITEX_OK only and freed by the caller. A request may be
@@ -151,10 +172,32 @@ size_t itex_decision_diagnostic_count(const itex_decision *decision);
 itex_status itex_decision_diagnostic(const itex_decision *decision, size_t index, const char **rule,
                                      const char **severity, const char **message, const char **solution, int *applied);
 
+/* Since 1.1. The devices that the job sees, by index from 0, in the order in which it numbers them. Each of the four
+ * may be NULL; *bdf (PCI address) and *uuid are NULL where not known, *tile is -1 for a whole card. */
+size_t itex_decision_device_count(const itex_decision *decision);
+itex_status itex_decision_device(const itex_decision *decision, size_t index, const char **bdf, const char **uuid,
+                                 int *tile, const char **name);
+/* Since 1.1. The lease they are held by; 0: none (none were asked for, or a scheduler gave them). */
+uint64_t itex_decision_lease(const itex_decision *decision);
+/* Since 1.1. Which of them is this process's own, or the first of its own; -1 without a lease. */
+int itex_decision_local_device(const itex_decision *decision);
+
 /*
- * Sets and unsets what was decided, and ITEXD_DECISION, in the process's environment: all or nothing.
- * Refuses (ITEX_ERR_ENVIRONMENT) any variable outside the list that rules may touch, whatever the service says.
- * ITEX_ERR_REJECTED where there is nothing valid to apply.
+ * Since 1.1. What happens to a device that is held (kind "device"), or to the service ("stopping"), as a line of text.
+ * Poll itex_decision_fd for POLLIN and call itex_decision_dispatch, which calls function for each event that has come
+ * and never waits; calls with the decision deliver events too. function may call nothing with the decision. The
+ * descriptor lives as long as the decision. ITEX_ERR_ABSENT once the service has closed the connection: nothing comes
+ * any more, and the lease stays as it is.
+ */
+typedef void (*itex_event_fn)(const char *kind, const char *text, void *data);
+itex_status itex_decision_on_event(itex_decision *decision, itex_event_fn function, void *data);
+int itex_decision_fd(const itex_decision *decision);
+itex_status itex_decision_dispatch(itex_decision *decision);
+
+/*
+ * Sets and unsets what was decided, ITEXD_DECISION, and with a lease ITEXD_LEASE and ITEXD_LOCAL_DEVICE, in the
+ * process's environment: all or nothing. Refuses (ITEX_ERR_ENVIRONMENT) any variable outside the list that rules may
+ * touch, whatever the service says. ITEX_ERR_REJECTED where there is nothing valid to apply.
  */
 itex_status itex_decision_apply(itex_decision *decision);
 /* Tells the service that the decision is in force; does not wait for an answer longer than the deadline. */

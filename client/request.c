@@ -1,6 +1,7 @@
 /* The request handle: what is asked, and the asking itself, which is the same state machine for both forms. */
 #include "client/handles.h"
 
+#include "client/core/device_view.h"
 #include "client/core/job.h"
 #include "proto/cleanup.h"
 #include "proto/clock.h"
@@ -56,6 +57,8 @@ void itex_request_free(itex_request *r)
     free(r->socket);
     free(r->policy);
     free(r->job);
+    free(r->model);
+    free(r->bind);
     free(r);
 }
 
@@ -187,6 +190,70 @@ itex_status itex_request_set_devices(itex_request *r, unsigned count, int tiles,
     return changed(r);
 }
 
+itex_status itex_request_set_memory(itex_request *r, uint64_t bytes)
+{
+    if (!r)
+        return ITEX_ERR_ARGUMENT;
+    r->memory = bytes;
+    return changed(r);
+}
+
+itex_status itex_request_set_model(itex_request *r, const char *model)
+{
+    if (!r)
+        return ITEX_ERR_ARGUMENT;
+    if (!model || !*model)
+        return fail(r, ITEX_ERR_ARGUMENT, "the model of the devices is empty");
+    return set_string(r, &r->model, model);
+}
+
+itex_status itex_request_set_bind(itex_request *r, const char *bind)
+{
+    if (!r)
+        return ITEX_ERR_ARGUMENT;
+    if (!bind || (strcmp(bind, "node") != 0 && strcmp(bind, "rank") != 0))
+        return fail(r, ITEX_ERR_ARGUMENT, "devices are bound to 'node' or 'rank', not '%.100s'", bind ? bind : "");
+    return set_string(r, &r->bind, bind);
+}
+
+itex_status itex_request_set_numa(itex_request *r, int node)
+{
+    if (!r)
+        return ITEX_ERR_ARGUMENT;
+    if (node < 0)
+        return fail(r, ITEX_ERR_ARGUMENT, "NUMA nodes are numbered from 0");
+    r->numa = node;
+    r->has_numa = true;
+    return changed(r);
+}
+
+itex_status itex_request_set_allow_none(itex_request *r, int allow)
+{
+    if (!r)
+        return ITEX_ERR_ARGUMENT;
+    r->allow_none = allow != 0;
+    return changed(r);
+}
+
+itex_status itex_request_set_holder(itex_request *r, pid_t process)
+{
+    if (!r)
+        return ITEX_ERR_ARGUMENT;
+    if (process <= 0)
+        return fail(r, ITEX_ERR_ARGUMENT, "the holder is a process id, from 1");
+    r->holder = process;
+    return changed(r);
+}
+
+itex_status itex_request_on_waiting(itex_request *r, itex_waiting_fn function, void *data)
+{
+    if (!r)
+        return ITEX_ERR_ARGUMENT;
+    r->on_waiting = function;
+    r->on_waiting_data = data;
+    return ITEX_OK; /* who is told is not part of the question */
+}
+
 /* ---- The message --------------------------------------------------------------------------------- */
 
 static int add_environment(const itex_request *r, Itexd__V1__Resolve *message)
@@ -213,7 +280,15 @@ static int add_devices(const itex_request *r, Itexd__V1__Resolve *message)
     devices->tiles = r->tiles;
     devices->shared = r->shared;
     devices->wait_ms = r->wait;
-    return 0;
+    devices->has_memory_bytes = r->memory > 0;
+    devices->memory_bytes = r->memory;
+    devices->has_numa = r->has_numa;
+    devices->numa = r->numa;
+    devices->has_allow_none = devices->allow_none = r->allow_none;
+    int result = resolve_request_string(&devices->model, r->model);
+    if (result == 0)
+        result = resolve_request_string(&devices->bind, r->bind);
+    return result == 0 ? device_view_add(devices, environ) : result;
 }
 
 static int fill_message(const itex_request *r, Itexd__V1__Resolve *message)
@@ -230,6 +305,8 @@ static int fill_message(const itex_request *r, Itexd__V1__Resolve *message)
                         : resolve_request_job(message, scheduler.job, scheduler.step);
     if (result == 0)
         result = add_devices(r, message);
+    if (result == 0 && r->holder)
+        result = resolve_request_holder(message, r->holder);
     if (result == 0)
         result = resolve_request_inherited(message, environ);
     message->has_apply_errors = message->apply_errors = r->apply_errors;
@@ -241,9 +318,19 @@ static int fill_message(const itex_request *r, Itexd__V1__Resolve *message)
 /* -errno into a status. */
 static itex_status fail_errno(itex_request *r, int error)
 {
+    if (error == -ESRCH)
+        return fail(r, ITEX_ERR_ARGUMENT, "there is no process %d to hold the devices", (int)r->holder);
     if (error == -EMSGSIZE)
         return fail(r, ITEX_ERR_ARGUMENT, "the request does not fit into a packet: it declares too much");
     return fail(r, ITEX_ERR_MEMORY, "cannot make a request: %s", strerror(-error));
+}
+
+static void on_event(const Itexd__V1__Event *event, void *data)
+{
+    const itex_request *r = data;
+
+    if (r->on_waiting && event->kind && strcmp(event->kind, "waiting") == 0)
+        r->on_waiting(event->has_position ? event->position : 0, r->on_waiting_data);
 }
 
 static itex_status start_call(itex_request *r)
@@ -258,6 +345,7 @@ static itex_status start_call(itex_request *r)
         result = connection_new(&r->connection, r->socket, "libitexclient");
     if (result < 0)
         return fail_errno(r, result);
+    connection_on_event(r->connection, on_event, r);
     request.body_case = ITEXD__V1__REQUEST__BODY_RESOLVE;
     request.resolve = message;
     result = connection_start(r->connection, &request, -1, clock_steady_ms() + r->timeout + r->wait);

@@ -122,6 +122,21 @@ static int add_changes(struct apply_plan *plan, const Itexd__V1__Outcome *outcom
     return APPLY_OK;
 }
 
+/* What an inner run and the job itself need of the lease: which it is, and which of its devices is this process's. */
+static int add_lease(struct apply_plan *plan, const Itexd__V1__Lease *lease)
+{
+    char number[24];
+
+    if (!lease || !lease->has_id || lease->id == 0)
+        return 0;
+    snprintf(number, sizeof number, "%" PRIu64, lease->id);
+    int r = apply_plan_add(plan, "ITEXD_LEASE", number);
+    if (r < 0)
+        return r;
+    snprintf(number, sizeof number, "%u", lease->has_local_device ? lease->local_device : 0);
+    return apply_plan_add(plan, "ITEXD_LOCAL_DEVICE", number);
+}
+
 static int fill_plan(struct apply_plan *plan, const Itexd__V1__Decision *decision, char *error, size_t error_size)
 {
     const Itexd__V1__Outcome *outcome = decision->outcome;
@@ -138,7 +153,8 @@ static int fill_plan(struct apply_plan *plan, const Itexd__V1__Decision *decisio
     if (r != APPLY_OK)
         return r;
     CLEANUP(freep) char *text = decision_text(decision);
-    return text ? apply_plan_add(plan, "ITEXD_DECISION", text) : -ENOMEM;
+    r = text ? apply_plan_add(plan, "ITEXD_DECISION", text) : -ENOMEM;
+    return r < 0 ? r : add_lease(plan, decision->lease);
 }
 
 int apply_plan_build(struct apply_plan *plan, const Itexd__V1__Decision *decision, char *error, size_t error_size)

@@ -4,7 +4,8 @@
  * Whatever the service says, only variables that variable_settable names are ever touched, so that neither a bad
  * rule nor somebody else's service can put LD_PRELOAD into a job. ITEXD_DECISION is added, for the hook inside the
  * job and for inner runs: ID:RULESETDIGEST:OBLIGATIONS, ID 0 where the decision is not recorded, obligations joined by
- * ',' ("," and "%" inside one are written %2C and %25).
+ * ',' ("," and "%" inside one are written %2C and %25). With a lease come ITEXD_LEASE, its number, and
+ * ITEXD_LOCAL_DEVICE, the index of the process's own device among those it sees.
  */
 #ifndef ITEXD_CLIENT_APPLY_H
 #define ITEXD_CLIENT_APPLY_H

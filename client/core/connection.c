@@ -361,6 +361,10 @@ static bool is_repeatable(const Itexd__V1__Request *request)
     case ITEXD__V1__REQUEST__BODY_STATUS:
     case ITEXD__V1__REQUEST__BODY_RULES_LIST:
     case ITEXD__V1__REQUEST__BODY_RULES_SHOW:
+    case ITEXD__V1__REQUEST__BODY_DEVICES:
+    case ITEXD__V1__REQUEST__BODY_DEVICE_SHOW:
+    case ITEXD__V1__REQUEST__BODY_DEVICE_DRAIN: /* says how it is to be, not what to change */
+    case ITEXD__V1__REQUEST__BODY_LEASES:
         return true;
     default:
         return false;
@@ -485,6 +489,33 @@ int connection_call(struct connection *c, Itexd__V1__Request *request, int fd, u
     while ((r = connection_dispatch(c, reply)) == CALL_AGAIN)
         poll(&due, 1, -1); /* the timer in it ends the wait; an interrupted poll only dispatches once more */
     return r;
+}
+
+/* ---- Between calls ------------------------------------------------------------------------------- */
+
+int connection_events(struct connection *c)
+{
+    const struct itimerspec never = {.it_value = {0}};
+
+    if (c->owner != getpid())
+        return fail(c, CALL_WRONG_PROCESS, "this connection belongs to the process that was forked from");
+    if (c->call.active)
+        return CALL_AGAIN; /* its own dispatching delivers them */
+    if (timerfd_settime(c->timer_fd, 0, &never, NULL) < 0)
+        return fail(c, -errno, "cannot stop a timer: %s", strerror(errno));
+    c->call.id = UINT64_MAX; /* a reply is one to a call that was given up: it is skipped */
+    for (unsigned turn = 0; turn < PACKETS_PER_TURN; turn++) {
+        if (c->state != READY)
+            return fail(c, CALL_LOST, "the connection to itexd at %s is closed", c->path);
+        int r = receive(c);
+        if (r == CALL_AGAIN && c->state == READY)
+            return CALL_AGAIN;
+        if (r != STEP_MORE && r != CALL_AGAIN) {
+            close_socket(c);
+            return r == CALL_OK ? CALL_PROTOCOL : r;
+        }
+    }
+    return CALL_AGAIN;
 }
 
 /* ---- Life ---------------------------------------------------------------------------------------- */

@@ -65,6 +65,12 @@ int connection_start(struct connection *connection, Itexd__V1__Request *request,
 int connection_fd(const struct connection *connection);
 int connection_dispatch(struct connection *connection, Itexd__V1__Reply **reply);
 
+/*
+ * Between calls: delivers the events that have come, without waiting. Poll connection_fd for POLLIN before. CALL_AGAIN,
+ * or CALL_LOST once the connection is closed (a later call makes a new one), or what connection_call may return.
+ */
+int connection_events(struct connection *connection);
+
 /* The last failure in words: what, which, what to do. "" when there was none. */
 const char *connection_error(const struct connection *connection);
 const char *connection_path(const struct connection *connection);

@@ -5,7 +5,11 @@
 #include "proto/framing.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+
+/* More ranks than any node has processors for. */
+#define MOST_RANKS 65536
 
 static const char *lookup(char *const *envp, const char *name)
 {
@@ -26,4 +30,37 @@ struct job_id job_find(char *const *envp)
     for (size_t i = 0; i < sizeof others / sizeof *others && !id.job; i++)
         id.job = lookup(envp, others[i]);
     return id;
+}
+
+/* "4", and Slurm's "4(x2)" for two nodes of four: in both the number comes first. */
+static bool number_of(char *const *envp, const char *name, uint32_t *number)
+{
+    const char *text = environment_lookup(envp, name);
+    char *end;
+
+    if (!text || *text < '0' || *text > '9')
+        return false;
+    unsigned long value = strtoul(text, &end, 10);
+    if ((*end != '\0' && *end != '(') || strchr(end, ',') || value >= MOST_RANKS)
+        return false;
+    *number = (uint32_t)value;
+    return true;
+}
+
+bool job_local_rank(char *const *envp, struct local_rank *rank)
+{
+    static const char *const launchers[][2] = {
+        {"MPI_LOCALNRANKS", "MPI_LOCALRANKID"},
+        {"OMPI_COMM_WORLD_LOCAL_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"},
+        {"MV2_COMM_WORLD_LOCAL_SIZE", "MV2_COMM_WORLD_LOCAL_RANK"},
+        {"PALS_LOCAL_SIZE", "PALS_LOCAL_RANKID"},
+        {"SLURM_STEP_TASKS_PER_NODE", "SLURM_LOCALID"},
+        {"SLURM_NTASKS_PER_NODE", "SLURM_LOCALID"},
+    };
+
+    for (size_t i = 0; i < sizeof launchers / sizeof launchers[0]; i++)
+        if (number_of(envp, launchers[i][0], &rank->size) && number_of(envp, launchers[i][1], &rank->rank) &&
+            rank->rank < rank->size)
+            return true;
+    return false;
 }

@@ -187,6 +187,42 @@ int resolve_request_inherited(Itexd__V1__Resolve *resolve, char *const *envp)
     return inherit_digest(resolve, environment_lookup(envp, "ITEXD_DECISION"));
 }
 
+/* Field 22 of /proc/PID/stat, counted behind the name, which may hold anything. */
+static bool start_time_of(pid_t pid, uint64_t *start)
+{
+    char path[64], text[1024];
+
+    snprintf(path, sizeof path, "/proc/%lld/stat", (long long)pid);
+    CLEANUP(fclosep) FILE *file = fopen(path, "re");
+    size_t size = file ? fread(text, 1, sizeof text - 1, file) : 0;
+    text[size] = '\0';
+    const char *rest = strrchr(text, ')');
+    for (int field = 2; rest && field < 22; field++)
+        rest = strchr(rest + 1, ' ');
+    if (!rest)
+        return false;
+    *start = strtoull(rest + 1, NULL, 10);
+    return true;
+}
+
+int resolve_request_holder(Itexd__V1__Resolve *resolve, pid_t pid)
+{
+    uint64_t start;
+
+    if (pid <= 0 || !start_time_of(pid, &start))
+        return -ESRCH;
+    if (!resolve->holder) {
+        resolve->holder = malloc(sizeof *resolve->holder);
+        if (!resolve->holder)
+            return -ENOMEM;
+        itexd__v1__holder__init(resolve->holder);
+    }
+    resolve->holder->has_pid = resolve->holder->has_start_time = 1;
+    resolve->holder->pid = pid;
+    resolve->holder->start_time = start;
+    return 0;
+}
+
 int resolve_request_job(Itexd__V1__Resolve *resolve, const char *job, const char *step)
 {
     int r = resolve_request_string(&resolve->job, job);

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #define REQUEST_ID_SIZE 16
 
@@ -34,6 +35,8 @@ int resolve_request_script_variable(Itexd__V1__Resolve *resolve, const char *nam
  * where devices are asked for (do that first), its lease. What no itexd can have put there is left out.
  */
 int resolve_request_inherited(Itexd__V1__Resolve *resolve, char *const *envp);
+/* The process that holds what is given, instead of the asking one. -ESRCH where there is no such process. */
+int resolve_request_holder(Itexd__V1__Resolve *resolve, pid_t pid);
 /* job or step NULL: absent. */
 int resolve_request_job(Itexd__V1__Resolve *resolve, const char *job, const char *step);
 /* "enforce" or "advise", else -EINVAL; NULL: the service's. */

@@ -18,7 +18,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 HEADER = ROOT / "client" / "itexclient.h"
-BASELINE = HERE / "abi" / "libitexclient-1.0.abi"
+# One for each minor version, the oldest first: whoever was built with it finds all of it unchanged.
+BASELINES = sorted((HERE / "abi").glob("libitexclient-*.abi"))
 # What an older container that loads the library from the node may have: RHEL 8 and all that is newer.
 NEWEST_GLIBC = (2, 28)
 
@@ -106,9 +107,12 @@ def check_header(library: Path) -> None:
 
 
 def abi_difference(library: Path) -> str:
-    """What abidiff says against the baseline, "" if nothing but additions (status bits 2, 3: changes)."""
-    done = run(tool("abidiff"), "--no-added-syms", BASELINE, library, good=(0, 4, 8, 12))
-    return done.stdout if done.returncode else ""
+    """What abidiff says against the baselines, "" if nothing but additions (status bits 2, 3: changes)."""
+    said = ""
+    for baseline in BASELINES:
+        done = run(tool("abidiff"), "--no-added-syms", baseline, library, good=(0, 4, 8, 12))
+        said += done.stdout if done.returncode else ""
+    return said
 
 
 def check_abi(library: Path) -> None:
@@ -151,6 +155,8 @@ def check_abi_check(library: Path) -> None:
         ("itex_request_set_timeout(itex_request *request, unsigned milliseconds)",
          "itex_request_set_timeout(itex_request *request, unsigned long milliseconds)"),
         ("ITEX_ERR_BUSY = -6", "ITEX_ERR_BUSY = -60"),
+        ("itex_request_set_numa(itex_request *request, int node)",
+         "itex_request_set_numa(itex_request *request, long node)"),
     ]  # fmt: skip
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -169,6 +175,8 @@ def check_manual(library: Path) -> None:
         "itex_request",
         "itex_decision",
         "itex_status",
+        "itex_waiting_fn",
+        "itex_event_fn",
     }
     functions = declared_functions(header)
     assert named == functions, f"missing: {functions - named}, unknown: {named - functions}"
@@ -188,13 +196,15 @@ CHECKS = {
 
 
 def record() -> None:
-    """Writes a new major version's baseline, from the declarations alone: nothing private is in it."""
+    """Writes the baseline of the header's version, from the declarations alone: nothing private is in it."""
+    version = ".".join(re.findall(r"#define ITEX_(?:MAJOR|MINOR) (\d+)", HEADER.read_text()))
+    baseline = HERE / "abi" / f"libitexclient-{version}.abi"
     options = ["--no-corpus-path", "--no-comp-dir-path", "--no-show-locs", "--no-elf-needed"]
     with tempfile.TemporaryDirectory() as name:
         library = build_hollow(Path(name) / "hollow", HEADER.read_text())
         text = run(tool("abidw"), *options, "--exported-interfaces-only", library).stdout
-    BASELINE.parent.mkdir(exist_ok=True)
-    BASELINE.write_text(re.sub(r" path='[^']*'", " path='itexclient.c'", text))
+    baseline.parent.mkdir(exist_ok=True)
+    baseline.write_text(re.sub(r" path='[^']*'", " path='itexclient.c'", text))
 
 
 def main() -> int:

@@ -468,7 +468,7 @@ static void test_bad_arguments(void **state)
 static void test_texts(void **state)
 {
     (void)state;
-    assert_string_equal(itex_version(), "1.0.0");
+    assert_string_equal(itex_version(), "1.1.0");
     for (int status = ITEX_ERR_ENVIRONMENT; status <= ITEX_AGAIN; status++)
         assert_string_not_equal(itex_status_text((itex_status)status), "unknown status");
     assert_string_equal(itex_status_text((itex_status)77), "unknown status");
