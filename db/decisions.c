@@ -9,8 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* An error of this job alone becomes its status; any other is returned. */
-static int settle(struct job *job, int rc)
+int store_settle(struct job *job, int rc)
 {
     if (rc == SQLITE_OK)
         return SQLITE_OK;
@@ -171,6 +170,7 @@ static void bind_decision(sqlite3_stmt *add, const struct store_decision *row)
     sql_bind_text(add, 12, row->job);
     sql_bind_text(add, 13, row->step);
     sql_bind_text(add, 14, row->itex);
+    sql_bind_id(add, 15, row->lease);
 }
 
 int store_write_decision(struct writer *writer, struct job *job)
@@ -178,21 +178,26 @@ int store_write_decision(struct writer *writer, struct job *job)
     const struct decision_job *decision = &job->of.decision;
     sqlite3_stmt *add = writer->statements[SQL_ADD_DECISION];
     uint64_t id = writer->next_id, block = id >> BLOCK_SHIFT;
-    int64_t facts, outcome;
+    int64_t facts, outcome, lease_units = 0;
     int rc = intern_facts(writer, decision, block, &facts);
 
     if (rc == SQLITE_OK)
         rc = intern_outcome(writer, decision, block, &outcome);
+    if (rc == SQLITE_OK && decision->row.lease != 0)
+        rc = store_join_lease(writer, &decision->row, block, &lease_units);
     if (rc != SQLITE_OK)
-        return settle(job, rc);
+        return store_settle(job, rc);
     bind_decision(add, &decision->row);
     sqlite3_bind_int64(add, 1, (int64_t)id);
     sqlite3_bind_int64(add, 9, facts);
     sqlite3_bind_int64(add, 10, outcome);
     rc = sql_run(add);
     if (rc != SQLITE_OK)
-        return settle(job, rc);
-    rc = follow_clock(writer, (int64_t)decision->row.time_ms);
+        return store_settle(job, rc);
+    if (decision->row.lease != 0)
+        rc = store_add_rank(writer, &decision->row, id, lease_units);
+    if (rc == SQLITE_OK)
+        rc = follow_clock(writer, (int64_t)decision->row.time_ms);
     if (rc != SQLITE_OK)
         return rc;
     job->id = id;
@@ -206,7 +211,7 @@ int store_write_state(struct writer *writer, struct job *job)
 
     sqlite3_bind_int64(set, 1, (int64_t)job->of.state.decision);
     sqlite3_bind_int64(set, 2, state_rank(job->of.state.state));
-    return settle(job, sql_run(set));
+    return store_settle(job, sql_run(set));
 }
 
 static int has_decision(struct writer *writer, uint64_t id, bool *found)
@@ -238,7 +243,7 @@ int store_write_report(struct writer *writer, struct job *job)
     sqlite3_bind_int64(set, 4, report->match);
     rc = sql_run(set);
     if (rc != SQLITE_OK || sqlite3_changes(writer->db) > 0)
-        return settle(job, rc);
+        return store_settle(job, rc);
     rc = has_decision(writer, report->decision, &found);
     if (rc == SQLITE_OK)
         job->status = found ? -EALREADY : -ENOENT;

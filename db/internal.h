@@ -46,11 +46,32 @@ enum statement {
     SQL_FIND_RULE_SET,
     SQL_ADD_RULE_SET,
     SQL_ADD_ACTIVATION,
+    SQL_FIND_DEVICE,
+    SQL_ADD_DEVICE,
+    SQL_SET_DEVICE,
+    SQL_SAME_VERSION,
+    SQL_ADD_VERSION,
+    SQL_ADD_LEASE,
+    SQL_ADD_LEASE_UNIT,
+    SQL_SET_LEASE,
+    SQL_NEXT_OPEN_LEASE,
+    SQL_FIND_LEASE,
+    SQL_TOUCH_LEASE,
+    SQL_LEASE_UNITS,
+    SQL_ADD_RANK,
     SQL_ADD_EVENT,
+    SQL_FIND_METRIC,
+    SQL_ADD_METRIC,
+    SQL_ADD_SAMPLE,
     SQL_OLDEST,
     SQL_DELETE_DECISIONS,
+    SQL_DELETE_RANKS,
+    SQL_DELETE_EVENTS,
+    SQL_DELETE_SAMPLES,
     SQL_SWEEP_FACTS,
     SQL_SWEEP_OUTCOMES,
+    SQL_SWEEP_LEASE_UNITS,
+    SQL_SWEEP_LEASES,
     SQL_STATEMENTS
 };
 
@@ -69,10 +90,10 @@ struct writer {
     size_t page_size;
     size_t full_again; /* frames at which a vain wait for a checkpoint is repeated */
     bool full;         /* durability in force */
-    uint64_t retry_at_us, retry_delay_us, moved_check_at_us, upkeep_at_us;
-    uint64_t swept_block, sweep_facts, sweep_outcomes;
-    bool sweeping, expiring, vacuuming; /* a step of it is left */
-    struct job_list backups;            /* waiting for theirs */
+    uint64_t retry_at_us, retry_delay_us, moved_check_at_us, upkeep_at_us, trim_at_us;
+    uint64_t swept_block, sweep_facts, sweep_outcomes, sweep_leases;
+    bool sweeping, expiring, trimming, vacuuming; /* a step of it is left */
+    struct job_list backups;                      /* waiting for theirs */
     struct backup backup;
 };
 
@@ -95,7 +116,7 @@ struct store {
     struct store_config config; /* path is not used */
     bool recording, created;
     char problem[PROBLEM_SIZE], moved_aside[PROBLEM_SIZE];
-    uint64_t generation;
+    uint64_t generation, interruptions;
     uint64_t unrecorded; /* decisions that were answered -EIO since recording stopped */
     uint64_t first_id, next_id;
     uint64_t commits, largest_commit, checkpoints;
@@ -152,6 +173,12 @@ void store_count_commit(struct store *store, uint64_t us, size_t jobs);
 
 /* ---- store.c ----------------------------------------------------------------------------------- */
 
+/* Queues the job, or completes it at once where nothing is recorded. 0, -EAGAIN beyond the limit, -ENOMEM where there
+ * is no job. */
+int store_put(struct store *store, struct job *job, size_t limit);
+/* What follows up on a decision may use a reserve: to lose it because of new ones would be the wrong way round. */
+size_t store_follow_up_limit(const struct store *store);
+
 /* Hands finished jobs to the loop (or to whoever waits) and empties the list; one wake-up. */
 void store_complete(struct store *store, struct job_list *jobs);
 void store_complete_one(struct store *store, struct job *job);
@@ -168,12 +195,34 @@ int store_commit(struct writer *writer);
 void store_rollback(struct writer *writer);
 int store_writer_prepare(struct store *store);
 
-/* decisions.c, rule_sets.c: within a transaction. SQLITE_OK also where the job alone failed (job->status). */
+/* Each within a transaction. SQLITE_OK also where the job alone failed (job->status). decisions.c, rule_sets.c: */
 int store_write_decision(struct writer *writer, struct job *job);
 int store_write_state(struct writer *writer, struct job *job);
 int store_write_report(struct writer *writer, struct job *job);
 int store_write_rule_set(struct writer *writer, struct job *job);
 int store_write_activation(struct writer *writer, struct job *job);
+/* devices.c, leases.c: */
+int store_write_device(struct writer *writer, struct job *job);
+int store_write_event(struct writer *writer, struct job *job);
+int store_write_samples(struct writer *writer, struct job *job);
+int store_write_lease(struct writer *writer, struct job *job);
+int store_write_lease_state(struct writer *writer, struct job *job);
+int store_write_live_leases(struct writer *writer, struct job *job);
+
+/* An error of this job alone becomes its status; any other is returned. */
+int store_settle(struct job *job, int rc);
+
+int store_add_event(struct writer *writer, const struct store_event *event);
+struct device_ref {
+    int64_t device, version; /* row ids; version: how it is now */
+};
+/* Finds the device or makes it; version 0 unless it is asked for. */
+int store_refer_to_device(struct writer *writer, const char *key, bool version, struct device_ref *out);
+
+/* Before a decision with a lease is written: the lease's row is there then, and kept as long as the decision. *n_units:
+ * how many the lease has. After it: what the decision has of it, if that is not the whole. */
+int store_join_lease(struct writer *writer, const struct store_decision *row, uint64_t block, int64_t *n_units);
+int store_add_rank(struct writer *writer, const struct store_decision *row, uint64_t decision, int64_t n_units);
 
 /* retention.c. expire: within the transaction of a commit of n jobs. */
 int store_expire(struct store *store, size_t n);
@@ -202,8 +251,20 @@ int store_query_slice(sqlite3 *db, struct job *job);
 /* Ids of the rows that can lie between two times: [*low, *high). */
 int store_time_bounds(sqlite3 *db, uint64_t since_ms, uint64_t until_ms, uint64_t *low, uint64_t *high);
 /* Reads whole rows. SQLITE_NOTFOUND where there is none of this id. */
-int store_rows_prepare(sqlite3 *db, sqlite3_stmt **out);
-int store_row_read(sqlite3_stmt *statement, uint64_t id, struct pool *pool, struct store_decision *row);
+struct row_reader {
+    sqlite3_stmt *row, *units;
+};
+#define ROW_READER_NULL                                                                                                \
+    {                                                                                                                  \
+        .row = NULL                                                                                                    \
+    }
+int store_rows_prepare(sqlite3 *db, struct row_reader *reader);
+void store_rows_clear(struct row_reader *reader);
+int store_row_read(struct row_reader *reader, uint64_t id, struct pool *pool, struct store_decision *row);
+/* Of a lease, in the order of the mask: place, key, tile, bdf, uuid, name. ?1: the lease, ?2: places (NULL: all). */
+extern const char store_lease_units_sql[];
+const char *store_lease_state(int rank);
+int store_read_events(sqlite3 *db, struct job *job);
 int store_read_rule_sets(sqlite3 *db, struct job *job);
 int store_read_active_rule_set(sqlite3 *db, struct job *job);
 

@@ -23,8 +23,7 @@ struct job *job_new(enum job_kind kind, void *context)
     return job;
 }
 
-/* NULL stays NULL; false where memory is short. */
-static bool keep_text(struct job *job, const char **text)
+bool job_keep_text(struct job *job, const char **text)
 {
     if (!*text)
         return true;
@@ -46,10 +45,28 @@ static bool keep_rules(struct job *job, struct store_decision *row)
         return false;
     for (size_t i = 0; i < row->n_rules; i++) {
         rules[i] = row->rules[i];
-        if (!keep_text(job, &rules[i]))
+        if (!job_keep_text(job, &rules[i]))
             return false;
     }
     row->rules = rules;
+    return true;
+}
+
+bool job_keep_units(struct job *job, const struct store_unit **units, size_t n)
+{
+    struct store_unit *own;
+
+    if (n == 0)
+        return true;
+    own = pool_take(&job->pool, n * sizeof *own);
+    if (!own)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        own[i] = (struct store_unit){.key = (*units)[i].key, .tile = (*units)[i].tile};
+        if (!job_keep_text(job, &own[i].key))
+            return false;
+    }
+    *units = own;
     return true;
 }
 
@@ -57,10 +74,10 @@ static bool keep_decision(struct job *job)
 {
     struct store_decision *row = &job->of.decision.row;
 
-    return keep_text(job, &row->job) && keep_text(job, &row->step) && keep_text(job, &row->policy) &&
-           keep_text(job, &row->mode) && keep_text(job, &row->verdict) && keep_text(job, &row->itex) &&
-           keep_text(job, &row->observed_mode) && keep_blob(job, &row->facts) && keep_blob(job, &row->outcome) &&
-           keep_rules(job, row);
+    return job_keep_text(job, &row->job) && job_keep_text(job, &row->step) && job_keep_text(job, &row->policy) &&
+           job_keep_text(job, &row->mode) && job_keep_text(job, &row->verdict) && job_keep_text(job, &row->itex) &&
+           job_keep_text(job, &row->observed_mode) && keep_blob(job, &row->facts) && keep_blob(job, &row->outcome) &&
+           keep_rules(job, row) && job_keep_units(job, &row->units, row->n_units);
 }
 
 static void hash_text(SHA256_CTX *context, const char *text)
@@ -91,6 +108,14 @@ void store_hash(const struct store_decision *decision, struct store_hashes *hash
     SHA256Final(hashes->outcome, &context);
 }
 
+struct job *job_if(struct job *job, bool filled)
+{
+    if (filled)
+        return job;
+    job_free(job);
+    return NULL;
+}
+
 struct job *job_decision(const struct store_decision *decision, store_written_fn done, void *context)
 {
     struct job *job = job_new(JOB_DECISION, context);
@@ -119,11 +144,7 @@ struct job *job_report(const struct report_job *report, store_written_fn done, v
         return NULL;
     job->done.written = done;
     job->of.report = *report;
-    if (!keep_text(job, &job->of.report.mode)) {
-        job_free(job);
-        return NULL;
-    }
-    return job;
+    return job_if(job, job_keep_text(job, &job->of.report.mode));
 }
 
 struct job *job_rule_set(const struct store_rule_set *set, store_written_fn done, void *context)
@@ -136,12 +157,8 @@ struct job *job_rule_set(const struct store_rule_set *set, store_written_fn done
     job->done.written = done;
     own = &job->of.rule_set.set;
     *own = *set;
-    if (!keep_text(job, &own->name) || !keep_text(job, &own->digest) || !keep_text(job, &own->origin) ||
-        !keep_blob(job, &own->files)) {
-        job_free(job);
-        return NULL;
-    }
-    return job;
+    return job_if(job, job_keep_text(job, &own->name) && job_keep_text(job, &own->digest) &&
+                           job_keep_text(job, &own->origin) && keep_blob(job, &own->files));
 }
 
 struct job *job_query(const struct store_filter *filter, size_t max_bytes, store_page_fn done, void *context)
@@ -155,12 +172,8 @@ struct job *job_query(const struct store_filter *filter, size_t max_bytes, store
     job->of.query.max_bytes = max_bytes;
     own = &job->of.query.filter;
     *own = *filter;
-    if (!keep_text(job, &own->job) || !keep_text(job, &own->mode) || !keep_text(job, &own->rule) ||
-        !keep_text(job, &own->verdict)) {
-        job_free(job);
-        return NULL;
-    }
-    return job;
+    return job_if(job, job_keep_text(job, &own->job) && job_keep_text(job, &own->mode) &&
+                           job_keep_text(job, &own->rule) && job_keep_text(job, &own->verdict));
 }
 
 void job_free(struct job *job)
@@ -182,11 +195,20 @@ void job_done(struct job *job)
     case JOB_RULE_SETS:
         job->done.rule_sets(job->context, job->status, job->of.rule_sets.sets, job->of.rule_sets.n_sets);
         break;
+    case JOB_EVENTS:
+        job->done.events(job->context, job->status, job->of.events.events, job->of.events.n_events);
+        break;
     case JOB_DECISION:
     case JOB_STATE:
     case JOB_REPORT:
     case JOB_RULE_SET:
     case JOB_ACTIVATE:
+    case JOB_DEVICE:
+    case JOB_LEASE:
+    case JOB_LEASE_STATE:
+    case JOB_LIVE_LEASES:
+    case JOB_EVENT:
+    case JOB_SAMPLES:
     case JOB_BACKUP:
         if (job->done.written)
             job->done.written(job->context, job->status, job->id);

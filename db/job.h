@@ -18,9 +18,16 @@ enum job_kind {
     JOB_REPORT,
     JOB_RULE_SET,
     JOB_ACTIVATE,
+    JOB_DEVICE,
+    JOB_LEASE,
+    JOB_LEASE_STATE,
+    JOB_LIVE_LEASES,
+    JOB_EVENT,
+    JOB_SAMPLES,
     JOB_BACKUP,
     JOB_QUERY,
     JOB_RULE_SETS,
+    JOB_EVENTS,
 };
 
 struct decision_job {
@@ -52,6 +59,22 @@ struct activate_job {
     bool chosen;
 };
 
+struct lease_state_job {
+    uint64_t lease, time_ms;
+    const char *state;
+};
+
+struct live_leases_job {
+    const uint64_t *leases;
+    size_t n;
+    uint64_t time_ms;
+};
+
+struct samples_job {
+    const struct store_sample *samples;
+    size_t n;
+};
+
 /* Which way a query finds its rows; see query.c. */
 enum query_way { WAY_ROWS, WAY_OUTCOMES };
 
@@ -78,6 +101,13 @@ struct rule_sets_job {
     size_t n_sets;
 };
 
+struct events_job {
+    const char *device; /* NULL: all */
+    unsigned limit;
+    struct store_event *events;
+    size_t n_events;
+};
+
 struct job {
     STAILQ_ENTRY(job) link;
     enum job_kind kind;
@@ -91,6 +121,7 @@ struct job {
         store_written_fn written;
         store_page_fn page;
         store_rule_sets_fn rule_sets;
+        store_events_fn events;
     } done;
     void *context;
     struct pool pool;
@@ -103,6 +134,13 @@ struct job {
         int backup_fd;
         struct query_job query;
         struct rule_sets_job rule_sets;
+        struct store_device device;
+        struct store_lease lease;
+        struct lease_state_job lease_state;
+        struct live_leases_job live_leases;
+        struct store_event event;
+        struct samples_job samples;
+        struct events_job events;
     } of;
 };
 STAILQ_HEAD(job_list, job);
@@ -113,6 +151,19 @@ struct job *job_decision(const struct store_decision *decision, store_written_fn
 struct job *job_report(const struct report_job *report, store_written_fn done, void *context);
 struct job *job_rule_set(const struct store_rule_set *set, store_written_fn done, void *context);
 struct job *job_query(const struct store_filter *filter, size_t max_bytes, store_page_fn done, void *context);
+struct job *job_device(const struct store_device *device, store_written_fn done, void *context);
+struct job *job_lease(const struct store_lease *lease);
+struct job *job_lease_state(const struct lease_state_job *change);
+struct job *job_live_leases(const struct live_leases_job *live);
+struct job *job_event(const struct store_event *event);
+struct job *job_samples(const struct store_sample *samples, size_t n);
+struct job *job_events(const char *device, unsigned limit, store_events_fn done, void *context);
+
+/* For what makes jobs. A copy in the job's memory; NULL stays NULL; false where memory is short. */
+bool job_keep_text(struct job *job, const char **text);
+bool job_keep_units(struct job *job, const struct store_unit **units, size_t n);
+/* The job itself, or NULL and the job freed where it could not be filled. */
+struct job *job_if(struct job *job, bool filled);
 
 void job_free(struct job *job);
 /* Calls back with what the job holds. */

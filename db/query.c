@@ -410,10 +410,10 @@ static int search(struct slice *slice)
 /* Reads what was found, up to max_bytes of blobs but one row at least. */
 static int read_found(sqlite3 *db, struct job *job)
 {
-    CLEANUP(sql_finalizep) sqlite3_stmt *statement = NULL;
+    CLEANUP(store_rows_clear) struct row_reader reader = ROW_READER_NULL;
     struct query_job *query = &job->of.query;
     size_t bytes = 0, i;
-    int rc = store_rows_prepare(db, &statement);
+    int rc = store_rows_prepare(db, &reader);
 
     query->rows = pool_take(&job->pool, query->n_found * sizeof *query->rows);
     if (rc != SQLITE_OK || !query->rows)
@@ -421,7 +421,7 @@ static int read_found(sqlite3 *db, struct job *job)
     for (i = 0; i < query->n_found; i++) {
         struct store_decision *row = &query->rows[query->n_rows];
 
-        rc = store_row_read(statement, query->found[i], &job->pool, row);
+        rc = store_row_read(&reader, query->found[i], &job->pool, row);
         if (rc == SQLITE_NOTFOUND) /* retention was faster */
             continue;
         if (rc != SQLITE_OK)

@@ -27,10 +27,28 @@ static struct job *next_read(struct store *store)
 static void fail(struct job *job)
 {
     job->status = -EIO;
-    if (job->kind == JOB_QUERY)
+    switch (job->kind) {
+    case JOB_QUERY:
         job->of.query.n_rows = 0;
-    else
+        break;
+    case JOB_EVENTS:
+        job->of.events.n_events = 0;
+        break;
+    default:
         job->of.rule_sets.n_sets = 0;
+    }
+}
+
+static int read_slice(sqlite3 *db, struct job *job)
+{
+    switch (job->kind) {
+    case JOB_QUERY:
+        return store_query_slice(db, job);
+    case JOB_EVENTS:
+        return store_read_events(db, job);
+    default:
+        return store_read_rule_sets(db, job);
+    }
 }
 
 /* One slice in a transaction of its own. True when the job is done. */
@@ -39,7 +57,7 @@ static bool work(struct store *store, sqlite3 *db, struct job *job)
     int rc = sql_exec(db, "BEGIN");
 
     if (rc == SQLITE_OK)
-        rc = job->kind == JOB_QUERY ? store_query_slice(db, job) : store_read_rule_sets(db, job);
+        rc = read_slice(db, job);
     if (!sqlite3_get_autocommit(db))
         sql_exec(db, "ROLLBACK");
     if (rc == SQLITE_OK)

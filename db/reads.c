@@ -47,6 +47,11 @@ uint64_t store_previous_rule_set(struct store *store, store_rule_sets_fn done, v
     return ask(store, rule_sets_job(0, true, done, context));
 }
 
+uint64_t store_events(struct store *store, const char *device, unsigned limit, store_events_fn done, void *context)
+{
+    return ask(store, job_events(device, limit, done, context));
+}
+
 /* Takes the ticket's job out of the list; NULL where it is not in it. */
 static struct job *take_out(struct job_list *list, uint64_t ticket)
 {

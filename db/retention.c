@@ -12,10 +12,14 @@
 
 enum {
     RETENTION_ROWS = 512, /* decisions deleted in a transaction of their own */
-    SWEEP_IDS = 256,      /* ids of facts or outcomes looked at in a step */
-    VACUUM_PAGES = 64,    /* pages given back in a step */
-    VACUUM_FROM = 1024,   /* free pages worth giving back, if they are also a quarter of the file */
+    SWEEP_IDS = 256,      /* ids of facts, outcomes or leases looked at in a step */
+    EVENTS_KEPT = 100000,
+    SAMPLES_KEPT = 4000000, /* 64 cards, 16 metrics, ten minutes apiece */
+    VACUUM_PAGES = 64,      /* pages given back in a step */
+    VACUUM_FROM = 1024,     /* free pages worth giving back, if they are also a quarter of the file */
 };
+
+static const uint64_t SAMPLES_KEPT_MS = UINT64_C(30) * 24 * 3600 * 1000;
 
 /* Raises *end over rows that are too old, looking at `rows` of them. */
 static int expired_by_age(struct writer *writer, uint64_t cutoff_ms, size_t rows, uint64_t *end)
@@ -58,6 +62,7 @@ static int delete_expired(struct store *store, size_t rows, bool *more)
 {
     struct writer *writer = &store->writer;
     sqlite3_stmt *delete = writer->statements[SQL_DELETE_DECISIONS];
+    sqlite3_stmt *ranks = writer->statements[SQL_DELETE_RANKS];
     uint64_t end;
     int rc = find_expired(store, rows, &end);
 
@@ -65,7 +70,10 @@ static int delete_expired(struct store *store, size_t rows, bool *more)
     if (rc != SQLITE_OK || end <= writer->first_id)
         return rc;
     sqlite3_bind_int64(delete, 1, (int64_t)end);
+    sqlite3_bind_int64(ranks, 1, (int64_t)end);
     rc = sql_run(delete);
+    if (rc == SQLITE_OK)
+        rc = sql_run(ranks);
     if (rc != SQLITE_OK)
         return rc;
     *more = end == writer->first_id + rows;
@@ -106,62 +114,112 @@ static int expire_step(struct store *store)
     return SQLITE_OK;
 }
 
-/* ---- Facts and outcomes ------------------------------------------------------------------------------- */
+/* ---- Events and samples --------------------------------------------------------------------------------- */
 
-/* One step in a transaction; the cache may have what goes, so it is cleared. */
-static int sweep_table(struct writer *writer, enum statement which, uint64_t *cursor, uint64_t block)
+/* The oldest go, at most RETENTION_ROWS; *n says how many went. */
+static int trim(struct writer *writer, enum statement which, uint64_t cutoff_ms, int64_t keep, int *n)
 {
-    sqlite3_stmt *sweep = writer->statements[which];
+    sqlite3_stmt *delete = writer->statements[which];
+    int rc;
+
+    sqlite3_bind_int64(delete, 1, RETENTION_ROWS);
+    sqlite3_bind_int64(delete, 2, (int64_t)cutoff_ms);
+    sqlite3_bind_int64(delete, 3, keep);
+    rc = sql_run(delete);
+    *n = sqlite3_changes(writer->db);
+    return rc;
+}
+
+/* Without a row to go it writes nothing. */
+static int trim_step(struct store *store)
+{
+    struct writer *writer = &store->writer;
+    uint64_t now = clock_wall_ms(), keep = store_config_now(store).retention_seconds * 1000;
+    int events = 0, samples = 0;
     int rc = store_begin(writer);
 
-    sqlite3_bind_int64(sweep, 1, (int64_t)*cursor);
-    sqlite3_bind_int64(sweep, 2, (int64_t)(*cursor + SWEEP_IDS));
-    sqlite3_bind_int64(sweep, 3, (int64_t)block);
-    *cursor += SWEEP_IDS;
     if (rc == SQLITE_OK)
-        rc = sql_run(sweep);
+        rc = trim(writer, SQL_DELETE_EVENTS, keep != 0 && now > keep ? now - keep : 0, EVENTS_KEPT, &events);
+    if (rc == SQLITE_OK)
+        rc =
+            trim(writer, SQL_DELETE_SAMPLES, now > SAMPLES_KEPT_MS ? now - SAMPLES_KEPT_MS : 0, SAMPLES_KEPT, &samples);
+    if (rc == SQLITE_OK)
+        rc = store_commit(writer);
+    else
+        store_rollback(writer);
+    writer->trimming = rc == SQLITE_OK && (events == RETENTION_ROWS || samples == RETENTION_ROWS);
+    return rc;
+}
+
+/* ---- Facts, outcomes and leases ------------------------------------------------------------------------ */
+
+static int sweep_ids(struct writer *writer, enum statement which, uint64_t after, uint64_t block)
+{
+    sqlite3_stmt *sweep = writer->statements[which];
+
+    sqlite3_bind_int64(sweep, 1, (int64_t)after);
+    sqlite3_bind_int64(sweep, 2, (int64_t)(after + SWEEP_IDS));
+    sqlite3_bind_int64(sweep, 3, (int64_t)block);
+    return sql_run(sweep);
+}
+
+/* One step of a table, with what hangs on it, in a transaction; the cache may have what goes, so it is cleared. */
+static int sweep_tables(struct writer *writer, const enum statement *which, size_t n, uint64_t *cursor, uint64_t block)
+{
+    int rc = store_begin(writer);
+
+    for (size_t i = 0; rc == SQLITE_OK && i < n; i++)
+        rc = sweep_ids(writer, which[i], *cursor, block);
+    *cursor += SWEEP_IDS;
     if (rc == SQLITE_OK)
         rc = store_commit(writer);
     store_rollback(writer);
     return rc;
 }
 
-/* There is no index on decisions (facts), so the foreign key would make each deletion read all decisions; last_block
- * has shown already that none refers to the row. Outcomes have their index, and their rules go with them. */
-static int sweep_facts(struct writer *writer, uint64_t block)
+/* There is no index on decisions (facts) or (lease), so the foreign keys would make each deletion read all decisions;
+ * last_block has shown already that none refers to the row. Outcomes have their index, and their rules go with them. */
+static int sweep_unindexed(struct writer *writer, uint64_t block)
 {
+    static const enum statement facts[] = {SQL_SWEEP_FACTS}, leases[] = {SQL_SWEEP_LEASE_UNITS, SQL_SWEEP_LEASES};
     int rc = sql_exec(writer->db, "PRAGMA foreign_keys = OFF"), back;
 
     if (rc == SQLITE_OK)
-        rc = sweep_table(writer, SQL_SWEEP_FACTS, &writer->sweep_facts, block);
+        rc = sweep_tables(writer, facts, 1, &writer->sweep_facts, block);
+    if (rc == SQLITE_OK)
+        rc = sweep_tables(writer, leases, 2, &writer->sweep_leases, block);
     back = sql_exec(writer->db, "PRAGMA foreign_keys = ON");
     return rc == SQLITE_OK ? back : rc;
 }
 
 static int sweep_is_over(struct writer *writer, bool *over)
 {
-    int64_t facts, outcomes;
+    int64_t facts, outcomes, leases;
     int rc = sql_int(writer->db, "SELECT max(id) FROM facts", 0, &facts);
 
     if (rc == SQLITE_OK)
         rc = sql_int(writer->db, "SELECT max(id) FROM outcomes", 0, &outcomes);
-    *over = (uint64_t)facts <= writer->sweep_facts && (uint64_t)outcomes <= writer->sweep_outcomes;
+    if (rc == SQLITE_OK)
+        rc = sql_int(writer->db, "SELECT max(id) FROM leases", 0, &leases);
+    *over = rc == SQLITE_OK && (uint64_t)facts <= writer->sweep_facts && (uint64_t)outcomes <= writer->sweep_outcomes &&
+            (uint64_t)leases <= writer->sweep_leases;
     return rc;
 }
 
 static int sweep_step(struct writer *writer)
 {
+    static const enum statement outcomes[] = {SQL_SWEEP_OUTCOMES};
     uint64_t block = writer->first_id >> BLOCK_SHIFT;
     bool over = false;
-    int rc = sweep_table(writer, SQL_SWEEP_OUTCOMES, &writer->sweep_outcomes, block);
+    int rc = sweep_tables(writer, outcomes, 1, &writer->sweep_outcomes, block);
 
     if (rc == SQLITE_OK)
-        rc = sweep_facts(writer, block);
+        rc = sweep_unindexed(writer, block);
     if (rc == SQLITE_OK)
         rc = sweep_is_over(writer, &over);
     if (rc != SQLITE_OK || over) {
         writer->sweeping = false;
-        writer->sweep_facts = writer->sweep_outcomes = 0;
+        writer->sweep_facts = writer->sweep_outcomes = writer->sweep_leases = 0;
         writer->swept_block = rc == SQLITE_OK ? block : writer->swept_block;
     }
     return rc;
@@ -199,6 +257,8 @@ int store_retention_step(struct store *store)
     /* one thing a turn; a backup copies page after page and pages that move would come to it again */
     if (writer->expiring)
         rc = expire_step(store);
+    else if (writer->trimming)
+        rc = trim_step(store);
     else if (writer->sweeping)
         rc = sweep_step(writer);
     else if (writer->vacuuming && !writer->backup.job)

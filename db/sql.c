@@ -46,6 +46,14 @@ void sql_bind_text(sqlite3_stmt *statement, int index, const char *text)
         sqlite3_bind_null(statement, index);
 }
 
+void sql_bind_id(sqlite3_stmt *statement, int index, uint64_t id)
+{
+    if (id != 0)
+        sqlite3_bind_int64(statement, index, (int64_t)id);
+    else
+        sqlite3_bind_null(statement, index);
+}
+
 void sql_bind_blob(sqlite3_stmt *statement, int index, const void *data, size_t size)
 {
     /* a NULL pointer would bind NULL, an empty blob is meant */

@@ -17,6 +17,8 @@ int sql_run(sqlite3_stmt *statement);
 
 /* NULL binds NULL. What is bound must live until the statement is reset. */
 void sql_bind_text(sqlite3_stmt *statement, int index, const char *text);
+/* An id, 0 binds NULL. */
+void sql_bind_id(sqlite3_stmt *statement, int index, uint64_t id);
 void sql_bind_blob(sqlite3_stmt *statement, int index, const void *data, size_t size);
 
 static inline void sql_finalizep(sqlite3_stmt **statement)

@@ -295,8 +295,7 @@ void store_report_damage(struct store *store)
 
 /* ---- Writes ---------------------------------------------------------------------------------------- */
 
-/* Queues the job, or completes it at once where nothing is recorded. */
-static int put(struct store *store, struct job *job, size_t limit)
+int store_put(struct store *store, struct job *job, size_t limit)
 {
     struct job_list refused = STAILQ_HEAD_INITIALIZER(refused);
 
@@ -325,11 +324,10 @@ static int put(struct store *store, struct job *job, size_t limit)
 
 int store_put_decision(struct store *store, const struct store_decision *decision, store_written_fn done, void *context)
 {
-    return put(store, job_decision(decision, done, context), store->config.queue_limit);
+    return store_put(store, job_decision(decision, done, context), store->config.queue_limit);
 }
 
-/* What follows up on a decision may use a reserve: to lose it because of new ones would be the wrong way round. */
-static size_t follow_up_limit(const struct store *store)
+size_t store_follow_up_limit(const struct store *store)
 {
     return store->config.queue_limit * 2;
 }
@@ -340,7 +338,7 @@ int store_set_state(struct store *store, uint64_t decision, enum store_state_wor
 
     if (job)
         job->of.state = (struct state_job){decision, state};
-    return put(store, job, follow_up_limit(store));
+    return store_put(store, job, store_follow_up_limit(store));
 }
 
 int store_put_report(struct store *store, uint64_t decision, const char *mode, int64_t devices, bool match,
@@ -348,12 +346,12 @@ int store_put_report(struct store *store, uint64_t decision, const char *mode, i
 {
     const struct report_job report = {decision, mode, devices, match};
 
-    return put(store, job_report(&report, done, context), follow_up_limit(store));
+    return store_put(store, job_report(&report, done, context), store_follow_up_limit(store));
 }
 
 int store_put_rule_set(struct store *store, const struct store_rule_set *set, store_written_fn done, void *context)
 {
-    return put(store, job_rule_set(set, done, context), follow_up_limit(store));
+    return store_put(store, job_rule_set(set, done, context), store_follow_up_limit(store));
 }
 
 int store_activate(struct store *store, uint64_t rule_set, uint32_t uid, bool chosen, uint64_t time_ms,
@@ -365,7 +363,7 @@ int store_activate(struct store *store, uint64_t rule_set, uint32_t uid, bool ch
         job->done.written = done;
         job->of.activate = (struct activate_job){rule_set, time_ms, uid, chosen};
     }
-    return put(store, job, follow_up_limit(store));
+    return store_put(store, job, store_follow_up_limit(store));
 }
 
 int store_backup(struct store *store, int fd, store_written_fn done, void *context)
@@ -382,7 +380,7 @@ int store_backup(struct store *store, int fd, store_written_fn done, void *conte
     }
     job->done.written = done;
     job->of.backup_fd = own;
-    return put(store, job, follow_up_limit(store));
+    return store_put(store, job, store_follow_up_limit(store));
 }
 
 int store_put_rule_set_now(struct store *store, const struct store_rule_set *set, bool activate, uint64_t *id)
@@ -395,7 +393,7 @@ int store_put_rule_set_now(struct store *store, const struct store_rule_set *set
     job->waited_for = true;
     job->of.rule_set.activate = activate;
     job->of.rule_set.now_ms = set->created_ms;
-    r = put(store, job, SIZE_MAX);
+    r = store_put(store, job, SIZE_MAX);
     if (r < 0)
         return r;
     pthread_mutex_lock(&store->mutex);
@@ -439,4 +437,15 @@ uint64_t store_generation(const struct store *store)
     generation = own->generation;
     pthread_mutex_unlock(&own->mutex);
     return generation;
+}
+
+uint64_t store_interruptions(const struct store *store)
+{
+    struct store *own = (struct store *)store;
+    uint64_t interruptions;
+
+    pthread_mutex_lock(&own->mutex);
+    interruptions = own->interruptions;
+    pthread_mutex_unlock(&own->mutex);
+    return interruptions;
 }

@@ -99,19 +99,25 @@ struct store_lease {
     size_t n_units;
 };
 
-/* For start-up only, waits for the disk: every known device, and the highest lease id so far. 0, -EIO. */
+/* For start-up only, both wait for the disk: every known device, and the highest lease id so far. 0, -EIO. */
 typedef void (*store_device_fn)(void *context, const struct store_device *device);
 int store_devices(struct store *store, store_device_fn each, void *context);
 int store_last_lease(struct store *store, uint64_t *id);
-/* Inserts or updates by key; first_seen of a known one stays. id in the callback. */
+/* Inserts or updates by key; first_seen of a known one stays. id in the callback, which may be NULL. What leases show
+ * of their devices stays what it was at the grant. */
 int store_put_device(struct store *store, const struct store_device *device, store_written_fn done, void *context);
 
 /* All of these go with the next commit and nobody waits; queue order is commit order, so a lease put before its
- * decision is there with it. 0, -EAGAIN, -ENOMEM. */
+ * decision is there with it. A device that nobody has put is made with no more than its key. 0, -EAGAIN, -ENOMEM. */
+
+/* One that is there already stays as it is, so live leases may be put again (store_interruptions). */
 int store_put_lease(struct store *store, const struct store_lease *lease);
-/* "offered", "accepted", "released"; released with its time. */
+/* "offered", "accepted", "released"; released with its time. A state only rises. */
 int store_set_lease(struct store *store, uint64_t lease, const char *state, uint64_t time_ms);
-/* device and lease: NULL and 0 where it concerns none. Kept for retention_days, 100 000 at most. */
+/* Every lease but these has ended: whichever is not yet marked so is released at this time. For the start, when the
+ * service knows what still lives, and after an interruption. */
+int store_live_leases(struct store *store, const uint64_t *leases, size_t n, uint64_t time_ms);
+/* device and lease: NULL and 0 where it concerns none. Kept as long as decisions by age, 100 000 at most. */
 struct store_event {
     uint64_t time_ms;
     const char *kind, *text;
@@ -119,7 +125,7 @@ struct store_event {
     uint64_t lease;
 };
 int store_put_event(struct store *store, const struct store_event *event);
-/* Aggregates of one device's samples over a stretch; NAN where there was no value. */
+/* Aggregates of one device's samples over a stretch; NAN where there was no value. Kept for 30 days. */
 struct store_sample {
     const char *device; /* key */
     uint64_t from_ms, to_ms;
@@ -127,8 +133,10 @@ struct store_sample {
     double least, mean, highest;
 };
 int store_put_samples(struct store *store, const struct store_sample *samples, size_t n);
-/* Events of a device (key; NULL: all), newest first, below the id `before` (0: the newest). A ticket as store_query's.
- */
+/* Rises when writes may have been lost: recording has come back after it had stopped, with the same database or
+ * another. Devices and live leases are then put again, and store_live_leases told. */
+uint64_t store_interruptions(const struct store *store);
+/* The newest events of a device (key; NULL: all), newest first, 1000 at most. A ticket as store_query's. */
 typedef void (*store_events_fn)(void *context, int status, const struct store_event *events, size_t n);
 uint64_t store_events(struct store *store, const char *device, unsigned limit, store_events_fn done, void *context);
 
@@ -168,11 +176,11 @@ struct store_decision {
     int64_t observed_devices;          /* -1: not reported */
     int observed_match;                /* -1, 0, 1 */
     uint64_t lease;                    /* 0: none; its row is put before the decision (store_put_lease) */
-    const struct store_unit *units;    /* of the lease that are this decision's; filled when read, with the device */
+    const struct store_unit *units;    /* of the lease, those that are this decision's; none given: all */
     size_t n_units;
     unsigned local_device;
+    bool lease_shared;           /* when written: only needed where the lease's row has been lost */
     const char *lease_state;     /* filled when read: offered, accepted, released */
-    bool lease_shared;           /* filled when read */
     const char *rule_set_name;   /* filled when read */
     const char *rule_set_digest; /* filled when read */
 };

@@ -18,8 +18,13 @@ enum {
     LONGEST_RETRY_US = 5 * 1000 * 1000,
     BATCH_JOBS = 512,
     BATCH_BYTES = 4 << 20,
-    UPKEEP_US = 1000 * 1000, /* looks for retention, and whether the file is still ours */
+    TRIM_US = 60 * 1000 * 1000, /* looks for events and samples that are to go */
+    UPKEEP_US = 1000 * 1000,    /* looks for retention, and whether the file is still ours */
 };
+
+/* The newest stays: ids of leases are never used twice. */
+#define UNUSED_LEASES                                                                                                  \
+    "id > ?1 AND id <= ?2 AND last_block < ?3 AND released_ms IS NOT NULL AND id < (SELECT max(id) FROM leases)"
 
 static const char *const statement_texts[SQL_STATEMENTS] = {
     [SQL_BEGIN] = "BEGIN IMMEDIATE",
@@ -34,8 +39,8 @@ static const char *const statement_texts[SQL_STATEMENTS] = {
     [SQL_ADD_OUTCOME_RULE] = "INSERT OR IGNORE INTO outcome_rules (rule, outcome) VALUES (?1, ?2)",
     [SQL_ADD_STRETCH] = "INSERT OR IGNORE INTO clock_stretches (first_decision) VALUES (?1)",
     [SQL_ADD_DECISION] = "INSERT INTO decisions (id, time_ms, uid, pid, start_time, state, policy, rule_set, facts,"
-                         " outcome, request_id, job, step, itex)"
-                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+                         " outcome, request_id, job, step, itex, lease)"
+                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     [SQL_SET_STATE] = "UPDATE decisions SET state = ?2 WHERE id = ?1 AND state < ?2",
     [SQL_HAS_DECISION] = "SELECT 1 FROM decisions WHERE id = ?1",
     /* the first report stands, but that a later process got something else is worth knowing, once */
@@ -45,11 +50,43 @@ static const char *const statement_texts[SQL_STATEMENTS] = {
     [SQL_ADD_RULE_SET] = "INSERT INTO rule_sets (name, digest, origin, created_ms, created_uid, rules, files)"
                          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [SQL_ADD_ACTIVATION] = "INSERT INTO activations (rule_set, time_ms, uid, chosen) VALUES (?1, ?2, ?3, ?4)",
-    [SQL_ADD_EVENT] = "INSERT INTO events (time_ms, kind, text) VALUES (?1, ?2, ?3)",
+    [SQL_FIND_DEVICE] = "SELECT d.id, (SELECT max(id) FROM device_versions WHERE device = d.id) FROM devices d"
+                        " WHERE d.key = ?1",
+    [SQL_ADD_DEVICE] = "INSERT INTO devices (key, first_seen_ms, last_seen_ms, drained) VALUES (?1, ?2, ?3, ?4)",
+    [SQL_SET_DEVICE] = "UPDATE devices SET last_seen_ms = ?2, drained = ?3 WHERE id = ?1",
+    [SQL_SAME_VERSION] = "SELECT 1 FROM device_versions WHERE id = ?1 AND bdf IS ?2 AND uuid IS ?3 AND name IS ?4"
+                         " AND driver IS ?5 AND tiles = ?6 AND memory_bytes = ?7",
+    [SQL_ADD_VERSION] = "INSERT INTO device_versions (device, bdf, uuid, name, driver, tiles, memory_bytes, since_ms)"
+                        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SQL_ADD_LEASE] = "INSERT INTO leases (id, granted_ms, uid, shared, state, last_block, job)"
+                      " VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6) ON CONFLICT (id) DO NOTHING",
+    [SQL_ADD_LEASE_UNIT] = "INSERT INTO lease_units (lease, place, version, tile) VALUES (?1, ?2, ?3, ?4)",
+    [SQL_SET_LEASE] = "UPDATE leases SET state = ?2, released_ms = CASE ?2 WHEN 2 THEN ?3 END"
+                      " WHERE id = ?1 AND state < ?2",
+    [SQL_NEXT_OPEN_LEASE] = "SELECT id FROM leases INDEXED BY leases_open WHERE released_ms IS NULL AND id > ?1"
+                            " ORDER BY id LIMIT 1",
+    [SQL_FIND_LEASE] = "SELECT (SELECT count(*) FROM lease_units WHERE lease = ?1), last_block FROM leases"
+                       " WHERE id = ?1",
+    [SQL_TOUCH_LEASE] = "UPDATE leases SET last_block = ?2 WHERE id = ?1",
+    [SQL_LEASE_UNITS] = store_lease_units_sql,
+    [SQL_ADD_RANK] = "INSERT INTO lease_ranks (decision, local_device, places) VALUES (?1, ?2, ?3)",
+    [SQL_ADD_EVENT] = "INSERT INTO events (time_ms, kind, text, device, lease) VALUES (?1, ?2, ?3, ?4, ?5)",
+    [SQL_FIND_METRIC] = "SELECT id FROM metrics WHERE name = ?1",
+    [SQL_ADD_METRIC] = "INSERT INTO metrics (name) VALUES (?1)",
+    [SQL_ADD_SAMPLE] = "INSERT INTO samples (device, metric, from_ms, to_ms, least, mean, highest)"
+                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     [SQL_OLDEST] = "SELECT id, time_ms FROM decisions WHERE id >= ?1 ORDER BY id LIMIT ?2",
     [SQL_DELETE_DECISIONS] = "DELETE FROM decisions WHERE id < ?1",
+    [SQL_DELETE_RANKS] = "DELETE FROM lease_ranks WHERE decision < ?1",
+    [SQL_DELETE_EVENTS] = "DELETE FROM events WHERE id IN (SELECT id FROM events ORDER BY id LIMIT ?1)"
+                          " AND (time_ms < ?2 OR id <= (SELECT max(id) FROM events) - ?3)",
+    [SQL_DELETE_SAMPLES] = "DELETE FROM samples WHERE id IN (SELECT id FROM samples ORDER BY id LIMIT ?1)"
+                           " AND (to_ms < ?2 OR id <= (SELECT max(id) FROM samples) - ?3)",
     [SQL_SWEEP_FACTS] = "DELETE FROM facts WHERE id > ?1 AND id <= ?2 AND last_block < ?3",
     [SQL_SWEEP_OUTCOMES] = "DELETE FROM outcomes WHERE id > ?1 AND id <= ?2 AND last_block < ?3",
+    [SQL_SWEEP_LEASE_UNITS] = "DELETE FROM lease_units WHERE lease > ?1 AND lease <= ?2 AND lease IN"
+                              " (SELECT id FROM leases WHERE " UNUSED_LEASES ")",
+    [SQL_SWEEP_LEASES] = "DELETE FROM leases WHERE " UNUSED_LEASES,
 };
 
 /* ---- Transactions ------------------------------------------------------------------------------------ */
@@ -70,16 +107,6 @@ void store_rollback(struct writer *writer)
         sql_run(writer->statements[SQL_ROLLBACK]);
     hash_cache_clear(&writer->facts);
     hash_cache_clear(&writer->outcomes);
-}
-
-static int add_event(struct writer *writer, const char *kind, const char *text)
-{
-    sqlite3_stmt *add = writer->statements[SQL_ADD_EVENT];
-
-    sqlite3_bind_int64(add, 1, (int64_t)clock_wall_ms());
-    sql_bind_text(add, 2, kind);
-    sql_bind_text(add, 3, text);
-    return sql_run(add);
 }
 
 static int note_frames(void *context, sqlite3 *db, const char *name, int frames)
@@ -152,9 +179,22 @@ static int apply(struct store *store, struct job *job)
         return store_write_rule_set(&store->writer, job);
     case JOB_ACTIVATE:
         return store_write_activation(&store->writer, job);
+    case JOB_DEVICE:
+        return store_write_device(&store->writer, job);
+    case JOB_LEASE:
+        return store_write_lease(&store->writer, job);
+    case JOB_LEASE_STATE:
+        return store_write_lease_state(&store->writer, job);
+    case JOB_LIVE_LEASES:
+        return store_write_live_leases(&store->writer, job);
+    case JOB_EVENT:
+        return store_write_event(&store->writer, job);
+    case JOB_SAMPLES:
+        return store_write_samples(&store->writer, job);
     case JOB_BACKUP:
     case JOB_QUERY:
     case JOB_RULE_SETS:
+    case JOB_EVENTS:
         break;
     }
     return SQLITE_OK;
@@ -232,6 +272,7 @@ static void stop_recording(struct store *store)
 static int write_resumption(struct store *store)
 {
     char text[128];
+    struct store_event event;
     uint64_t lost;
     int rc;
 
@@ -239,9 +280,10 @@ static int write_resumption(struct store *store)
     lost = store->unrecorded;
     pthread_mutex_unlock(&store->mutex);
     snprintf(text, sizeof text, "recording resumes; %llu decisions were not recorded", (unsigned long long)lost);
+    event = (struct store_event){.time_ms = clock_wall_ms(), .kind = "recording", .text = text};
     rc = store_begin(&store->writer);
     if (rc == SQLITE_OK)
-        rc = add_event(&store->writer, "recording", text);
+        rc = store_add_event(&store->writer, &event);
     if (rc == SQLITE_OK)
         rc = store_commit(&store->writer);
     if (rc != SQLITE_OK)
@@ -265,6 +307,7 @@ static void resume(struct store *store)
     pthread_mutex_lock(&store->mutex);
     store->recording = true;
     store->unrecorded = 0;
+    store->interruptions++;
     store->first_id = writer->first_id;
     store->next_id = writer->next_id;
     pthread_mutex_unlock(&store->mutex);
@@ -306,7 +349,7 @@ static void handle_error(struct store *store, int rc)
 
 static bool has_steps_left(const struct writer *writer)
 {
-    return writer->backup.job || writer->sweeping || writer->expiring || writer->vacuuming;
+    return writer->backup.job || writer->sweeping || writer->expiring || writer->trimming || writer->vacuuming;
 }
 
 static struct timespec deadline_of(uint64_t us)
@@ -412,6 +455,10 @@ static int keep_up(struct store *store)
         writer->upkeep_at_us = now + UPKEEP_US;
         writer->expiring = true;
         rc = check_file(writer);
+    }
+    if (now >= writer->trim_at_us) {
+        writer->trim_at_us = now + TRIM_US;
+        writer->trimming = true;
     }
     if (rc == SQLITE_OK)
         rc = store_retention_step(store);

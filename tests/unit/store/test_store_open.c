@@ -1,4 +1,5 @@
 /* Opening what may be there: older, newer, foreign, damaged, locked, not writable, on a full disk. */
+#include "db/schema/schema.h"
 #include "tests/unit/store/store_fixture.h"
 
 #include <errno.h>
@@ -50,12 +51,17 @@ static void make_version_0_with_header(const char *path)
 
 static void make_version_1(const char *path)
 {
-    struct fixture fixture = {.config = {.path = path, .durability_full = true}, .clock_ms = 1};
-
-    assert_int_equal(fixture_open(&fixture), 0);
-    assert_int_equal(record(&fixture, &plain), 1);
-    fixture_close(&fixture);
-    assert_int_equal(sql_number(path, "PRAGMA user_version"), 1);
+    sql_execute(path, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL");
+    sql_execute(path, schema_steps[0]);
+    sql_execute(path,
+                "INSERT INTO rule_sets VALUES (1, 'test', 'digest-1', 'shipped', 5, 0, 3, x'00');"
+                "INSERT INTO activations VALUES (1, 1, 5, 0, 0);"
+                "INSERT INTO facts VALUES (1, zeroblob(32), 0, x'01');"
+                "INSERT INTO outcomes VALUES (1, zeroblob(32), 0, 'npd', 'ok', x'02');"
+                "INSERT INTO decisions (id, time_ms, uid, pid, start_time, state, policy, rule_set, facts, outcome,"
+                " request_id, job) VALUES (1, 7, 1000, 77, 8, 3, 0, 1, 1, 1, zeroblob(16), 'old');"
+                "INSERT INTO events VALUES (1, 9, 'recording', 'recording resumes');"
+                "PRAGMA application_id = 1769235832; PRAGMA user_version = 1");
 }
 
 static const struct {
@@ -80,7 +86,7 @@ static void test_every_older_version_migrates(void **state)
         assert_true(store_recording(fixture->store));
         assert_int_equal(record(fixture, &plain), versions[i].rows + 1);
         fixture_close(fixture);
-        assert_int_equal(sql_number(fixture->path, "PRAGMA user_version"), 1);
+        assert_int_equal(sql_number(fixture->path, "PRAGMA user_version"), schema_version);
         assert_int_equal(sql_number(fixture->path, "PRAGMA application_id"), 0x69746578);
         assert_int_equal(sql_number(fixture->path, "PRAGMA auto_vacuum"), 2);
         assert_int_equal(sql_number(fixture->path, "SELECT count(*) FROM pragma_table_list"
@@ -121,7 +127,7 @@ static void test_newer_version_is_refused_untouched(void **state)
     char name[128];
 
     make_version_1(fixture->path);
-    sql_execute(fixture->path, "PRAGMA user_version = 2");
+    sql_execute(fixture->path, "PRAGMA user_version = 999");
     assert_refused_untouched(fixture, fixture->path);
     assert_false(find_file(fixture->directory, "itexd.db-wal", name, sizeof name));
     assert_false(find_file(fixture->directory, "itexd.db-shm", name, sizeof name));
@@ -141,14 +147,14 @@ static void test_newer_version_in_the_wal_is_refused(void **state)
         sqlite3 *db;
 
         sqlite3_open(fixture->path, &db);
-        sqlite3_exec(db, "PRAGMA user_version = 2", NULL, NULL, NULL);
+        sqlite3_exec(db, "PRAGMA user_version = 999", NULL, NULL, NULL);
         _exit(0); /* without closing: the WAL stays */
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     snprintf(wal, sizeof wal, "%s-wal", fixture->path);
     assert_refused_untouched(fixture, fixture->path);
     assert_int_equal(access(wal, F_OK), 0);
-    assert_int_equal(sql_number(fixture->path, "PRAGMA user_version"), 2);
+    assert_int_equal(sql_number(fixture->path, "PRAGMA user_version"), 999);
 }
 
 static void test_foreign_database_is_left_alone(void **state)
