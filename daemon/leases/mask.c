@@ -32,7 +32,7 @@ bool hierarchy_read(const char *text, enum hierarchy *out)
 
 static bool sees(const struct pool *pool, uint64_t visible, size_t card)
 {
-    return card < pool->n_cards && (visible >> card & 1) != 0;
+    return card < pool->n_cards && (visible >> card & 1) != 0 && !pool->cards[card].absent;
 }
 
 /* ---- Writing ---------------------------------------------------------------------------------------------- */

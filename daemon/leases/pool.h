@@ -3,11 +3,12 @@
  * leases are built on it, and property tests run it alone.
  *
  * Invariants. A tile has one exclusive taker or up to `shared_limit` sharing ones, never both. Taking a card takes all
- * its tiles. A card keeps its index as long as the pool lives: one that vanishes stays, not grantable. Memory is
- * claimed per tile by sharing takers and their sum stays within the tile's.
+ * its tiles. A card keeps its index as long as the pool lives: one that vanishes stays, absent. Memory is claimed per
+ * tile by sharing takers and their sum stays within the tile's.
  *
- * Units of one taker are sorted by card, then tile; cards in the pool are in the order in which they were first told,
- * `order` is their place by PCI address, which is what masks count by.
+ * Cards in the pool are in the order in which they were first told; `order` is their place by PCI address, which is
+ * what masks count by and what units of one taker are sorted by, then by tile. A card with one tile is always leased
+ * as the card (tile -1).
  */
 #ifndef ITEXD_LEASES_POOL_H
 #define ITEXD_LEASES_POOL_H
@@ -31,6 +32,7 @@ struct pool_card {
     char render_node[64]; /* "" for none */
     bool flat_by_default;
     bool grantable; /* as far as its health and administrators go */
+    bool absent;    /* not in the last inventory: no driver sees it, and no mask counts it */
 };
 
 struct unit {
@@ -68,8 +70,8 @@ struct pool {
 };
 
 void pool_init(struct pool *pool, unsigned shared_limit);
-/* The cards as they are now. links are by key in `linked` terms of the caller: bits index `cards`, and are translated.
- * -E2BIG beyond POOL_MAX_CARDS: the rest is left out. */
+/* The cards as they are now; bits of their links index `cards`. One that is not told any more is absent. -E2BIG beyond
+ * POOL_MAX_CARDS: the rest is left out. */
 int pool_update(struct pool *pool, const struct pool_card *cards, size_t n_cards);
 int pool_find(const struct pool *pool, const char *key); /* index or -1 */
 
@@ -80,6 +82,8 @@ int pool_find(const struct pool *pool, const char *key); /* index or -1 */
  * order. False: not now.
  */
 bool pool_choose(const struct pool *pool, const struct want *want, uint64_t without, struct units *out);
+/* For pool_choose: how many units of the card want could take, if nothing were taken; 0: the card does not suit. */
+unsigned pool_card_units(const struct pool *pool, const struct want *want, size_t card);
 /* Could want be met if nothing were taken? healthy_only: by cards that are grantable now. */
 bool pool_could(const struct pool *pool, const struct want *want, bool healthy_only);
 /* Cards any of whose units could ever serve want: what a later request must not take while this one waits. */
@@ -90,6 +94,8 @@ void pool_take(struct pool *pool, const struct units *units, const struct want *
 void pool_return(struct pool *pool, const struct units *units, const struct want *want, uint64_t lease);
 /* Taken by nobody, but not to be given yet; and given free again. */
 void pool_hold(struct pool *pool, const struct units *units, bool held);
+/* Nothing is taken or held any more: before everything is taken again, because cards have changed. */
+void pool_empty(struct pool *pool);
 bool pool_free(const struct pool *pool, const struct units *units, const struct want *want);
 
 #endif
