@@ -11,6 +11,9 @@
 #define CHILD_SOCKET_FD 3
 #define CHILD_PAGE_FD 4
 
+/* A request's or reply's longest packet; a reply that would be longer is an error text instead. */
+#define CHILD_PACKET_MAX (128 << 10)
+
 /* argv[1] of a child; main sends the process to its own main by it. */
 #define CHILD_WORD_DEVICE_WORKER "device-worker"
 #define CHILD_WORD_KEEPER "keeper"
