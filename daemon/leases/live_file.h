@@ -13,7 +13,7 @@
 /* *out is to be freed with itexd__leases__live__free_unpacked; an empty message where there is no file. 0, -EBADMSG,
  * other -errno. */
 int live_file_read(const char *directory, Itexd__Leases__Live **out);
-/* boot id is set here. 0 or -errno (the old file is then still in place). */
+/* format, boot id and the number of leases are set here. 0 or -errno (the old file is then still in place). */
 int live_file_write(const char *directory, Itexd__Leases__Live *live);
 
 #endif

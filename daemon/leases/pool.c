@@ -165,6 +165,22 @@ void pool_hold(struct pool *pool, const struct units *units, bool held)
     }
 }
 
+void pool_record(struct pool *pool, const struct units *units, bool begins)
+{
+    for (size_t i = 0; i < units->n; i++) {
+        const struct unit unit = units->items[i];
+
+        for (int t = FIRST_TILE(unit); t < END_TILE(unit); t++) {
+            struct pool_tile *tile = &pool->tiles[unit.card][t];
+
+            if (begins)
+                tile->recorded++;
+            else if (tile->recorded > 0)
+                tile->recorded--;
+        }
+    }
+}
+
 void pool_empty(struct pool *pool)
 {
     memset(pool->tiles, 0, sizeof pool->tiles);
@@ -175,7 +191,7 @@ static bool tile_free(const struct pool *pool, struct unit unit, int t, const st
     const struct pool_card *card = &pool->cards[unit.card];
     const struct pool_tile *tile = &pool->tiles[unit.card][t];
 
-    if (tile->held || tile->exclusive != 0)
+    if (tile->held || tile->exclusive != 0 || tile->recorded > 0)
         return false;
     if (!want->shared)
         return tile->sharers == 0;

@@ -59,7 +59,8 @@ struct pool_tile {
     uint64_t exclusive; /* lease id; 0: none */
     unsigned sharers;
     uint64_t claimed_bytes;
-    bool held; /* between two leases: draining, or its access is being restored */
+    unsigned recorded; /* schedulers' allocations, which may overlap with anything; while there is one, no grant */
+    bool held;         /* between two leases: draining, or its access is being restored */
 };
 
 struct pool {
@@ -94,6 +95,8 @@ void pool_take(struct pool *pool, const struct units *units, const struct want *
 void pool_return(struct pool *pool, const struct units *units, const struct want *want, uint64_t lease);
 /* Taken by nobody, but not to be given yet; and given free again. */
 void pool_hold(struct pool *pool, const struct units *units, bool held);
+/* A scheduler's allocation begins, or ends. */
+void pool_record(struct pool *pool, const struct units *units, bool begins);
 /* Nothing is taken or held any more: before everything is taken again, because cards have changed. */
 void pool_empty(struct pool *pool);
 bool pool_free(const struct pool *pool, const struct units *units, const struct want *want);
