@@ -30,13 +30,30 @@ enum device_health {
 };
 const char *device_health_name(enum device_health health);
 
+/* What is known for the judgement of a device's health; health.c alone changes it. */
+struct device_condition {
+    bool hot, memory_hot, errors, needs_reset, lost, gone, stale, changed;
+    unsigned failed; /* samples in a row */
+    bool has_errors_base;
+    double errors_base, new_errors; /* uncorrectable: that were there before, and since */
+    double heat, memory_heat;       /* as last measured */
+    char lost_because[96];
+    char changed_how[128];
+    char away[160]; /* why the worker says nothing */
+};
+
 struct device {
     uint32_t id; /* 0: not known to the database yet */
     char key[DEVICE_KEY_SIZE];
-    Itexd__Child__Card *card; /* the last that was seen; owned, from malloc */
-    bool present;             /* in the last inventory */
+    Itexd__Child__Card *card; /* the last that was seen, cleaned (card.h); owned. Of one that only the database knows:
+                                 what the database knows */
+    bool present;             /* in the last inventory; never so before the first */
+    int position;             /* in the last inventory; -1: not in it */
+    bool repeated;            /* its UUID is another device's too */
     enum device_health health;
-    char cause[160]; /* of its health; "" for healthy */
+    unsigned reasons; /* of its health: what it is judged by, as bits (health.h) */
+    char cause[160];  /* of its health; "" for healthy */
+    struct device_condition condition;
     bool drained;
     bool resetting;                       /* for somebody's `devices reset` */
     uint64_t first_seen_ms, last_seen_ms; /* since 1970 */
@@ -45,8 +62,13 @@ struct device {
     uint64_t last_sample_ms;
 };
 
+/* Before its first inventory: not present, stale. Takes the card, also where it fails; NULL without memory. */
+struct device *device_new(const char *key, Itexd__Child__Card *card);
+void device_free(struct device *device);
+
 /* May it be given to a job? why (may be NULL) gets the reason where not. */
 bool device_grantable(const struct device *device, const char **why);
 unsigned device_tiles(const struct device *device); /* 1 at least */
+const char *device_name(const struct device *device);
 
 #endif
