@@ -14,6 +14,11 @@
 #include "daemon/server.h"
 #include "db/store.h"
 
+struct devices;
+struct enforcement;
+struct leases;
+struct spawner;
+
 struct service {
     struct event_base *base;
     struct options options;
@@ -29,6 +34,10 @@ struct service {
     struct recording recording;
     struct memory memory; /* for the request that is being decoded */
     struct notify notify;
+    struct spawner *spawner; /* NULL: no children are started */
+    struct devices *devices;
+    struct leases *leases;
+    struct enforcement *enforcement;
     struct event *terminate, *interrupt, *hangup, *stop_check;
     gid_t administrators;
     bool has_administrators;
