@@ -2,8 +2,10 @@
 #include "tests/unit/store/fault_vfs.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <sqlite3.h>
 #include <string.h>
+#include <unistd.h>
 
 struct fault_file {
     sqlite3_file base;
@@ -56,6 +58,8 @@ static int strike(enum fault_kind kind)
     pthread_mutex_lock(&mutex);
     if (fault.armed && fault.kind == kind && (fault.left == 0 || --fault.left == 0)) {
         code = fault.code;
+        if (code == FAULT_KILL)
+            kill(getpid(), SIGKILL);
         fault.fired = true;
         fault.armed = fault.lasting;
     }

@@ -9,6 +9,8 @@
 
 enum fault_kind { FAULT_WRITE, FAULT_SYNC, FAULT_OPEN, FAULT_TRUNCATE, FAULT_READ, FAULT_KINDS };
 
+enum { FAULT_KILL = -1 }; /* in place of a code: the call does not return, the process is killed */
+
 void fault_vfs_register(void);
 /* The n-th call (from 1) of this kind fails with SQLite's `code`; with `lasting` all later ones too. */
 void fault_vfs_arm(enum fault_kind kind, unsigned n, int code, bool lasting);

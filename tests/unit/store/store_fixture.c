@@ -1,6 +1,8 @@
 /* See store_fixture.h. */
 #include "tests/unit/store/store_fixture.h"
 
+#include "db/schema/schema.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -92,6 +94,7 @@ struct store_decision sample_decision(struct fixture *fixture, const struct samp
         .rules = storage->rules,
         .n_rules = sample->rule ? 1 : 0,
         .itex = "2.15.0.3",
+        .lease = sample->lease,
         .observed_devices = -1,
         .observed_match = -1,
     };
@@ -111,6 +114,22 @@ void wait_until(struct store *store, const bool *done)
             fail_msg("the store did not answer");
         store_dispatch(store, 0);
     }
+}
+
+void put_lease_of(struct store *store, uint64_t id)
+{
+    static const char key[] = "0000:3a:00.0";
+    const struct store_unit units[] = {{.key = key, .tile = 0}, {.key = key, .tile = 1}};
+    const struct store_device device = {.key = key, .bdf = key, .name = "card", .tiles = 2, .last_seen_ms = id};
+    const struct store_lease lease = {.id = id, .granted_ms = id, .uid = 1000, .units = units, .n_units = 2};
+    const struct store_event event = {id, "lease", "granted", key, id};
+    const struct store_sample sample = {key, id, id + 1, "power", 1, 2, 3};
+
+    /* where the queue is full, what is missing is made with the decision */
+    store_put_device(store, &device, NULL, NULL);
+    store_put_lease(store, &lease);
+    store_put_event(store, &event);
+    store_put_samples(store, &sample, 1);
 }
 
 uint64_t record(struct fixture *fixture, const struct sample *sample)
@@ -204,6 +223,21 @@ void sql_execute(const char *path, const char *text)
     if (sqlite3_exec(db, text, NULL, NULL, NULL) != SQLITE_OK)
         fail_msg("%s: %s", text, sqlite3_errmsg(db));
     sqlite3_close(db);
+}
+
+void make_version_1(const char *path)
+{
+    sql_execute(path, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL");
+    sql_execute(path, schema_steps[0]);
+    sql_execute(path,
+                "INSERT INTO rule_sets VALUES (1, 'test', 'digest-1', 'shipped', 5, 0, 3, x'00');"
+                "INSERT INTO activations VALUES (1, 1, 5, 0, 0);"
+                "INSERT INTO facts VALUES (1, zeroblob(32), 0, x'01');"
+                "INSERT INTO outcomes VALUES (1, zeroblob(32), 0, 'npd', 'ok', x'02');"
+                "INSERT INTO decisions (id, time_ms, uid, pid, start_time, state, policy, rule_set, facts, outcome,"
+                " request_id, job) VALUES (1, 7, 1000, 77, 8, 3, 0, 1, 1, 1, zeroblob(16), 'old');"
+                "INSERT INTO events VALUES (1, 9, 'recording', 'recording resumes');"
+                "PRAGMA application_id = 1769235832; PRAGMA user_version = 1");
 }
 
 void assert_sound(const char *path)

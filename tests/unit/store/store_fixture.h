@@ -38,7 +38,7 @@ void fixture_close(struct fixture *fixture);
 struct sample {
     const char *job, *mode, *verdict, *rule, *outcome, *facts;
     uint32_t uid;
-    uint64_t time_ms;
+    uint64_t time_ms, lease;
 };
 /* Fills a decision; *storage holds what it points to. */
 struct sample_storage {
@@ -55,6 +55,8 @@ struct written {
 void note_written(void *context, int status, uint64_t id);
 /* Dispatches until *done, at most 20 s. */
 void wait_until(struct store *store, const bool *done);
+/* Puts a lease of a device that has been put, with an event and a sample; nobody waits. */
+void put_lease_of(struct store *store, uint64_t id);
 /* Puts and waits; the id, 0 where it was not recorded. */
 uint64_t record(struct fixture *fixture, const struct sample *sample);
 
@@ -76,6 +78,8 @@ void read_back(struct store *store, uint64_t id, struct page *page);
 /* Runs SQL on the closed or open database file, the first column of the first row as a number. */
 int64_t sql_number(const char *path, const char *text);
 void sql_execute(const char *path, const char *text);
+/* A database as version 1 left it: a rule set, a decision (1, of job "old") and an event. */
+void make_version_1(const char *path);
 /* integrity_check and foreign_key_check. */
 void assert_sound(const char *path);
 

@@ -38,13 +38,17 @@ static void put_next(struct teller *teller)
 {
     static unsigned n;
     char facts[64], job[32];
-    const struct sample sample = {.job = job, .facts = facts, .rule = "keras3-1", .uid = 1000 + n % 5};
+    struct sample sample = {.job = job, .facts = facts, .rule = "keras3-1", .uid = 1000 + n % 5};
     struct sample_storage storage;
     struct store_decision decision;
 
     snprintf(facts, sizeof facts, "facts %u", n % 40);
     snprintf(job, sizeof job, "job-%u", n / 3);
     n++;
+    if (n % 2) {
+        sample.lease = n / 4 + (uint64_t)getpid() * 1000000;
+        put_lease_of(teller->fixture->store, sample.lease);
+    }
     decision = sample_decision(teller->fixture, &sample, &storage);
     if (store_put_decision(teller->fixture->store, &decision, tell, teller) != 0)
         _exit(1);
@@ -117,8 +121,13 @@ static void test_kill_loses_nothing(void **state)
         /* every id up to the last one told is there */
         assert_int_equal(sql_number(fixture->path, "SELECT max(id) - count(*) FROM decisions"), 0);
         assert_true(sql_number(fixture->path, "SELECT max(id) FROM decisions") >= (int64_t)told);
+        /* and with a lease comes what it was of */
+        assert_int_equal(sql_number(fixture->path, "SELECT count(*) FROM decisions WHERE lease IS NOT NULL"
+                                                   " AND lease NOT IN (SELECT lease FROM lease_units)"),
+                         0);
         assert_sound(fixture->path);
     }
+    assert_true(sql_number(fixture->path, "SELECT count(*) FROM leases") > 0);
     assert_false(find_file(fixture->directory, "itexd.db.corrupt", name, sizeof name));
 }
 

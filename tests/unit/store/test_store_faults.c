@@ -2,6 +2,7 @@
  * Faults: the n-th write, sync, open or truncate fails, for every n that a short run reaches. Whatever happens, each
  * decision that was acknowledged is there afterwards, the database is sound, and recording comes back by itself.
  */
+#include "db/schema/schema.h"
 #include "tests/unit/store/fault_vfs.h"
 #include "tests/unit/store/store_fixture.h"
 
@@ -10,11 +11,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { DECISIONS = 12, FARTHEST = 400 };
 
 struct told {
-    uint64_t ids[DECISIONS];
+    uint64_t ids[DECISIONS], leases[DECISIONS];
     char facts[DECISIONS][24];
     size_t n;
 };
@@ -31,16 +34,19 @@ static void record_some(struct fixture *fixture, struct told *told)
 {
     for (unsigned i = 0; i < DECISIONS; i++) {
         char facts[24];
-        const struct sample sample = {.job = facts, .facts = facts, .rule = "r"};
+        const struct sample sample = {.job = facts, .facts = facts, .rule = "r", .lease = i % 2 ? i : 0};
         uint64_t id;
 
         if (fixture->rule_set == 0)
             put_rule_set_if_missing(fixture);
         snprintf(facts, sizeof facts, "facts %u", i);
+        if (sample.lease != 0)
+            put_lease_of(fixture->store, sample.lease);
         id = record(fixture, &sample);
         if (id == 0)
             continue;
         told->ids[told->n] = id;
+        told->leases[told->n] = sample.lease;
         strcpy(told->facts[told->n++], facts);
     }
 }
@@ -53,6 +59,7 @@ static void assert_all_there(struct fixture *fixture, const struct told *told)
         read_back(fixture->store, told->ids[i], &page);
         assert_int_equal(page.n, 1);
         assert_string_equal(page.facts, told->facts[i]);
+        assert_int_equal(page.first.lease, told->leases[i]);
     }
 }
 
@@ -132,12 +139,104 @@ static void test_failing_read(void **state)
     run_all(FAULT_READ, SQLITE_IOERR_READ, false, 11);
 }
 
+/* ---- A migration that does not come to its end ----------------------------------------------------------- */
+
+static void assert_migrated(struct fixture *fixture)
+{
+    struct page page;
+
+    read_back(fixture->store, 1, &page);
+    assert_int_equal(page.n, 1);
+    assert_string_equal(page.job, "old");
+    put_lease_of(fixture->store, 1);
+    put_rule_set_if_missing(fixture);
+    assert_int_equal(record(fixture, &(struct sample){.job = "after", .lease = 1}), 2);
+    fixture_close(fixture);
+    assert_int_equal(sql_number(fixture->path, "PRAGMA user_version"), schema_version);
+    assert_int_equal(sql_number(fixture->path, "SELECT count(*) FROM events WHERE kind = 'recording' AND id = 1"), 1);
+    assert_sound(fixture->path);
+}
+
+/* True where the migration was over before the n-th call. */
+static bool migrate_with_fault(enum fault_kind kind, unsigned n, int code)
+{
+    void *state = NULL;
+    struct fixture *fixture;
+    char error[256];
+    bool fired;
+
+    assert_int_equal(fixture_setup_closed(&state), 0);
+    fixture = state;
+    make_version_1(fixture->path);
+    fault_vfs_arm(kind, n, code, false);
+    assert_int_equal(store_open(&fixture->config, &fixture->store, error, sizeof error), 0);
+    fired = fault_vfs_fired();
+    fault_vfs_disarm();
+    wait_recording(fixture->store, true);
+    assert_migrated(fixture);
+    assert_int_equal(fixture_teardown(&state), 0);
+    return !fired;
+}
+
+/* The same, but the process dies in the call. */
+static bool migrate_with_kill(enum fault_kind kind, unsigned n)
+{
+    void *state = NULL;
+    struct fixture *fixture;
+    char error[256];
+    int status;
+    pid_t child;
+
+    assert_int_equal(fixture_setup_closed(&state), 0);
+    fixture = state;
+    make_version_1(fixture->path);
+    child = fork();
+    if (child == 0) {
+        fault_vfs_arm(kind, n, FAULT_KILL, false);
+        _exit(store_open(&fixture->config, &fixture->store, error, sizeof error) == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+    assert_int_equal(store_open(&fixture->config, &fixture->store, error, sizeof error), 0);
+    wait_recording(fixture->store, true);
+    assert_migrated(fixture);
+    assert_int_equal(fixture_teardown(&state), 0);
+    return !WIFSIGNALED(status);
+}
+
+static void test_migration_that_fails(void **state)
+{
+    unsigned n = 1, syncs = 1;
+
+    (void)state;
+    while (!migrate_with_fault(FAULT_WRITE, n, SQLITE_FULL))
+        n++;
+    while (!migrate_with_fault(FAULT_SYNC, syncs, SQLITE_IOERR_FSYNC))
+        syncs++;
+    print_message("# %u writes, %u syncs\n", n - 1, syncs - 1);
+    assert_true(n > 10 && syncs > 1);
+}
+
+static void test_migration_that_is_killed(void **state)
+{
+    unsigned n = 1, syncs = 1;
+
+    (void)state;
+    while (!migrate_with_kill(FAULT_WRITE, n))
+        n++;
+    while (!migrate_with_kill(FAULT_SYNC, syncs))
+        syncs++;
+    print_message("# %u writes, %u syncs\n", n - 1, syncs - 1);
+    assert_true(n > 10 && syncs > 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_failing_write), cmocka_unit_test(test_disk_full_from_here_on),
-        cmocka_unit_test(test_failing_sync),  cmocka_unit_test(test_failing_open),
-        cmocka_unit_test(test_failing_read),  cmocka_unit_test(test_failing_truncate),
+        cmocka_unit_test(test_failing_write),        cmocka_unit_test(test_disk_full_from_here_on),
+        cmocka_unit_test(test_failing_sync),         cmocka_unit_test(test_failing_open),
+        cmocka_unit_test(test_failing_read),         cmocka_unit_test(test_failing_truncate),
+        cmocka_unit_test(test_migration_that_fails), cmocka_unit_test(test_migration_that_is_killed),
     };
 
     fault_vfs_register();

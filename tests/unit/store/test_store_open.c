@@ -49,21 +49,6 @@ static void make_version_0_with_header(const char *path)
     sql_execute(path, "PRAGMA page_size = 4096; PRAGMA user_version = 0; CREATE TABLE t (x); DROP TABLE t");
 }
 
-static void make_version_1(const char *path)
-{
-    sql_execute(path, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL");
-    sql_execute(path, schema_steps[0]);
-    sql_execute(path,
-                "INSERT INTO rule_sets VALUES (1, 'test', 'digest-1', 'shipped', 5, 0, 3, x'00');"
-                "INSERT INTO activations VALUES (1, 1, 5, 0, 0);"
-                "INSERT INTO facts VALUES (1, zeroblob(32), 0, x'01');"
-                "INSERT INTO outcomes VALUES (1, zeroblob(32), 0, 'npd', 'ok', x'02');"
-                "INSERT INTO decisions (id, time_ms, uid, pid, start_time, state, policy, rule_set, facts, outcome,"
-                " request_id, job) VALUES (1, 7, 1000, 77, 8, 3, 0, 1, 1, 1, zeroblob(16), 'old');"
-                "INSERT INTO events VALUES (1, 9, 'recording', 'recording resumes');"
-                "PRAGMA application_id = 1769235832; PRAGMA user_version = 1");
-}
-
 static const struct {
     const char *name;
     void (*make)(const char *path);
