@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 
 import harness
 import pytest
@@ -30,6 +32,20 @@ def make_itexd():
     yield make
     for service in made:
         service.cleanup()
+
+
+@pytest.fixture
+def simulated():
+    """Makes simulated nodes: simulated(cards=2, tiles=2, ...)."""
+    with tempfile.TemporaryDirectory(prefix="itexd-gpus-", dir="/tmp") as directory:
+        os.chmod(directory, 0o755)
+
+        def make(**shape):
+            own = Path(tempfile.mkdtemp(dir=directory))
+            own.chmod(0o755)
+            return harness.Simulated(own, **shape)
+
+        yield make
 
 
 @pytest.fixture

@@ -34,6 +34,8 @@ BUILD = Path(os.environ.get("ITEXD_BUILD", SOURCE / "build"))
 ITEXD = BUILD / "daemon" / "itexd"
 ITEXCTL = BUILD / "client" / "itexctl" / "itexctl"
 RULES = SOURCE / "db" / "rules"
+SIMZE = BUILD / "tests" / "simze" / "libsimze.so"
+SIMZE_SHOW = BUILD / "tests" / "simze" / "simze-show"
 MAX_PACKET = 65536
 SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 MAJOR, MINOR = 1, 1
@@ -274,12 +276,69 @@ class Notify:
                 os.close(pidfd)
 
 
+class Simulated:
+    """A simulated node of GPUs: the control file of tests/simze, which its README.md explains.
+
+    The keywords are statements of what the node is: Simulated(directory, cards=4, default="flat", old=True).
+    change() adds statements, only() replaces what was added before, reset() takes it all back; each at once.
+    """
+
+    def __init__(self, directory, cards=2, tiles=2, **more):
+        self.path = Path(directory) / "simulated-gpus"
+        self.base = [
+            word if value is True else f"{word} {value}"
+            for word, value in {"cards": cards, "tiles": tiles, **more}.items()
+            if value is not False
+        ]
+        self.added = []
+        self._write()
+
+    def change(self, *statements):
+        self.added += statements
+        if any(statement.startswith("lost") for statement in statements):
+            # a card that is lost anew has not been reset
+            Path(f"{self.path}.reset").unlink(missing_ok=True)
+        self._write()
+
+    def only(self, *statements):
+        self.added = []
+        self.change(*statements)
+
+    def reset(self):
+        self.only()
+
+    def _write(self):
+        beside = self.path.with_name(self.path.name + ".new")
+        beside.write_text("".join(f"{statement}\n" for statement in self.base + self.added))
+        beside.chmod(0o644)
+        beside.rename(self.path)
+
+    @property
+    def env(self):
+        """For a program that loads the driver itself."""
+        return {"ZE_ENABLE_ALT_DRIVERS": str(SIMZE), "SIMZE_CONTROL": str(self.path)}
+
+    def worker_environment(self, **more):
+        """The variables of the device worker, as --worker-environment has them."""
+        given = {**INSTRUMENTED, "SIMZE_CONTROL": self.path, **more}
+        return " ".join(f"{name}={value}" for name, value in given.items())
+
+    def arguments(self, **more):
+        return [
+            f"--simulated-driver={SIMZE}",
+            f"--worker-environment={self.worker_environment(**more)}",
+        ]
+
+
 class Itexd:
-    """The service, with a directory, a socket, a database and a configuration of its own."""
+    """The service, with a directory, a socket, a database and a configuration of its own.
+
+    devices: None for a service that manages none; a Simulated; "auto" where the test gives arguments.
+    """
 
     started: list[Itexd] = []  # of the running test, for its failure report
 
-    def __init__(self, directory=None, config=None, env=None, arguments=(), user=None):
+    def __init__(self, directory=None, config=None, env=None, arguments=(), user=None, devices=None):
         self.own_directory = directory is None
         self.directory = Path(directory or tempfile.mkdtemp(prefix="itexd-e2e-", dir="/tmp"))
         self.directory.mkdir(exist_ok=True)
@@ -292,7 +351,8 @@ class Itexd:
         self.config = {"socket": str(self.socket), "database": str(self.database), "rules": str(RULES)}
         self.config.update(config or {})
         self.env = env or {}
-        self.arguments = list(arguments)
+        self.runtime_directory = self.directory / "run"
+        self.arguments = [*self._device_arguments(devices), *arguments]
         self.user = user
         self.process = None
         self.notify = Notify(self.directory / "notify")
@@ -300,6 +360,12 @@ class Itexd:
             os.chown(self.directory, user, user)
             os.chown(self.database.parent, user, user)
         Itexd.started.append(self)
+
+    def _device_arguments(self, devices):
+        if devices is None:
+            return ["--devices=off"]
+        private = f"--runtime-directory={self.runtime_directory}"
+        return [private] if devices == "auto" else [private, *devices.arguments()]
 
     # ---- Running ----------------------------------------------------------------------------------
 
