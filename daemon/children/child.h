@@ -11,6 +11,8 @@
  * What the child is doing is known from outside, by one page of shared memory in which it writes the name of the call
  * it is about to make (struct child_page): so a death or a hang is reported with its place.
  *
+ * up() is called as soon as requests are taken, which is before the child has answered any (CHILD_STARTING until then).
+ *
  * Everything here runs in the loop and never waits. Callbacks run from the loop, never within a call of this interface.
  */
 #ifndef ITEXD_CHILDREN_CHILD_H
@@ -27,6 +29,15 @@
 #define CHILD_BACKOFF_LAST_MS 60000
 #define CHILD_STEADY_MS 30000
 #define CHILD_GIVE_UP 10
+#define CHILD_STUCK_MS 2000
+/* A child of which nothing was asked for CHILD_PING_MS is asked whether it lives. */
+#define CHILD_PING_MS 5000
+#define CHILD_PING_DEADLINE_MS 10000
+/* A request's or reply's longest packet: the inventory of 64 cards with 8 tiles, all linked, is 120 KiB; 4096 processes
+ * are 300 KiB. The kernel's default limit for a socket's buffer allows 416 KiB. */
+#define CHILD_PACKET_MAX (384 << 10)
+/* What a decoded reply may take in memory. */
+#define CHILD_DECODED_MAX (4 << 20)
 
 /* Shared with the child; only the child writes it. Read with care: it may hold anything. */
 struct child_page {
@@ -72,11 +83,13 @@ typedef void (*child_arguments_fn)(void *context, struct spawner_arguments *argu
 /* Does not start it yet. NULL without memory. */
 struct child *child_new(struct event_base *base, struct spawner *spawner, enum child_kind kind,
                         child_arguments_fn arguments, const struct child_callbacks *callbacks);
-/* Kills it; no callback runs any more. */
+/* For tests: other delays than CHILD_BACKOFF_*. */
+void child_set_backoff(struct child *child, unsigned first_ms, unsigned last_ms);
+/* Kills it; no callback runs any more. Not from within a callback. */
 void child_free(struct child *child);
 
 void child_start(struct child *child);
-/* Ends it and starts it again at once; also lifts a give-up. why is for the log. */
+/* Ends it and starts it again at once; also lifts a give-up. why becomes part of the death's text. */
 void child_restart(struct child *child, const char *why);
 /* Ends it and leaves it off until child_start. */
 void child_stop(struct child *child, const char *why);

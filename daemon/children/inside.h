@@ -11,9 +11,6 @@
 #define CHILD_SOCKET_FD 3
 #define CHILD_PAGE_FD 4
 
-/* A request's or reply's longest packet; a reply that would be longer is an error text instead. */
-#define CHILD_PACKET_MAX (128 << 10)
-
 /* argv[1] of a child; main sends the process to its own main by it. */
 #define CHILD_WORD_DEVICE_WORKER "device-worker"
 #define CHILD_WORD_KEEPER "keeper"
@@ -30,7 +27,8 @@ int inside_sandbox(const struct inside_limits *limits, bool filter);
 
 /* Fills reply (INIT'ed, id set); what it points to lives until the next call. */
 typedef void (*inside_handler)(void *context, const Itexd__Child__Request *request, Itexd__Child__Reply *reply);
-/* Serves until the other side closes its end; then _exit(0). A request that cannot be decoded ends it with 70. */
+/* A reply longer than CHILD_PACKET_MAX becomes an error text. Serves until the other side closes its end; then
+ * _exit(0). A request that cannot be decoded ends it with 70. */
 void inside_serve(inside_handler handler, void *context) __attribute__((noreturn));
 
 #endif
