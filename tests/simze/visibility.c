@@ -3,7 +3,7 @@
  *
  * Latched at the first initialisation, as there: a card that comes later is never seen.
  * COMPOSITE: `X` is a card, `X.Y` a tile of it; a card of which one tile is left is that tile. FLAT and COMBINED: X
- * counts tiles, `.Y` is ignored. Ordinals beyond the end select nothing; a text that is no number ends the process.
+ * counts tiles, `X.Y` is ignored. Ordinals beyond the end select nothing; a text that is no number ends the process.
  */
 #include "tests/simze/simze.h"
 
@@ -68,17 +68,15 @@ static unsigned long ordinal(const char *text, char **end)
 
 static void select_composite(unsigned long card, const char *rest)
 {
+    bool whole = *rest != '.' || rest[1] == '\0';
     char *end;
-    unsigned long tile;
+    unsigned long tile = whole ? 0 : ordinal(rest + 1, &end);
 
     if (card >= visible.n)
         return;
-    if (*rest != '.') {
+    if (whole)
         visible.seen[visible.order[card]] = (1U << visible.tiles) - 1;
-        return;
-    }
-    tile = ordinal(rest + 1, &end);
-    if (tile < visible.tiles)
+    else if (tile < visible.tiles)
         visible.seen[visible.order[card]] |= 1U << tile;
 }
 
@@ -101,7 +99,7 @@ static void select_mask(const char *mask)
         number = ordinal(entry, &end);
         if (visible.hierarchy == COMPOSITE)
             select_composite(number, end);
-        else
+        else if (*end != '.' || end[1] == '\0')
             select_flat(number);
         mask += length + (mask[length] == ',');
     }

@@ -14,6 +14,7 @@
 
 struct request {
     struct env_variable *env;
+    struct env_variable *lease;
     struct input_fact *facts;
     struct resolve_input input;
     bool alternatives;
@@ -22,6 +23,7 @@ struct request {
 static void request_clear(struct request *request)
 {
     free(request->env);
+    free(request->lease);
     free(request->facts);
 }
 
@@ -92,17 +94,29 @@ static void add_fact(struct request *request, const char *name, const char *valu
         request->facts[request->input.n_facts++] = (struct input_fact){name, value, from};
 }
 
+static void read_lease(struct request *request, struct json_object *lease)
+{
+    if (!lease)
+        return;
+    json_object_object_foreach(lease, name, value) request->lease[request->input.n_lease++] =
+        (struct env_variable){.name = name, .value = json_object_get_string(value)};
+    request->input.lease = request->lease;
+}
+
 static bool read_request(struct json_object *line, struct request *request)
 {
     struct json_object *env = member(line, "env");
     struct json_object *facts = member(line, "facts");
     struct json_object *script = member(line, "script_env");
+    struct json_object *lease = member(line, "lease");
     const char *policy = text_of(line, "policy");
 
     request->env = calloc(size_of(env) + size_of(script) + 1, sizeof *request->env);
+    request->lease = calloc(size_of(lease) + 1, sizeof *request->lease);
     request->facts = calloc(size_of(facts) + 1, sizeof *request->facts);
-    if (!request->env || !request->facts)
+    if (!request->env || !request->lease || !request->facts)
         return false;
+    read_lease(request, lease);
     if (env) {
         json_object_object_foreach(env, name, value) request->env[request->input.n_env++] =
             (struct env_variable){.name = name, .value = json_object_get_string(value)};
