@@ -3,6 +3,7 @@
  * is answered with what would have been right.
  */
 #include "client/itexctl/ask.h"
+#include "client/core/device_view.h"
 #include "client/core/environment.h"
 #include "client/core/job.h"
 #include "client/core/resolve_request.h"
@@ -32,18 +33,20 @@ const struct option_def ask_job_options[7] = {
     {"job", OPTION_TEXT, offsetof(struct ask, job), "ID", "job id; default: the scheduler's"},
 };
 
-const struct option_def ask_device_options[9] = {
-    {"gpus", OPTION_TEXT, offsetof(struct ask, gpus), "N[:tile]", "devices wanted: cards, or tiles with :tile"},
+const struct option_def ask_device_options[10] = {
+    {"gpus", OPTION_TEXT, offsetof(struct ask, gpus), "N[:tile]",
+     "devices wanted: cards, or tiles with :tile; run: 1 unless told otherwise, 0 for none"},
     {"exclusive", OPTION_FLAG, offsetof(struct ask, exclusive), NULL, "nobody else gets them (the default)"},
     {"shared", OPTION_FLAG, offsetof(struct ask, shared), NULL, "others may share them"},
     {"memory", OPTION_TEXT, offsetof(struct ask, memory), "SIZE", "free memory each must have, such as 8G"},
-    {"model", OPTION_TEXT, offsetof(struct ask, model), "NAME", "device model"},
+    {"model", OPTION_TEXT, offsetof(struct ask, model), "NAME", "device model, or a part of its name"},
+    {"numa", OPTION_NUMBER, offsetof(struct ask, numa), "NODE", "NUMA node they are preferably on", NULL, 0, 4095},
     {"bind", OPTION_CHOICE, offsetof(struct ask, bind), "node|rank",
      "one mask for all ranks of the node (default), or one device per rank", bind_values},
     {"wait", OPTION_DURATION, offsetof(struct ask, wait), "T", "wait that long for devices; default 0"},
     {"allow-none", OPTION_FLAG, offsetof(struct ask, allow_none), NULL, "go on where the node has no devices"},
     {"holder", OPTION_NUMBER, offsetof(struct ask, holder), "PID",
-     "the process that holds the devices; default: the asking one", NULL, 1, INT_MAX},
+     "the process that holds the devices until it ends; resolve and env give none without", NULL, 1, INT_MAX},
 };
 
 const struct option_def ask_policy_options[7] = {
@@ -202,38 +205,12 @@ static int add_job(const struct ask *ask, Itexd__V1__Resolve *request)
     return resolve_request_job(request, id.job, id.step);
 }
 
-/* Field 22 of /proc/PID/stat, counted behind the name, which may hold anything. */
-static bool start_time_of(int64_t pid, uint64_t *start)
-{
-    char path[64], text[1024];
-    snprintf(path, sizeof(path), "/proc/%lld/stat", (long long)pid);
-    CLEANUP(fclosep) FILE *file = fopen(path, "re");
-    size_t size = file ? fread(text, 1, sizeof(text) - 1, file) : 0;
-    text[size] = '\0';
-    const char *rest = strrchr(text, ')');
-    for (int field = 2; rest && field < 22; field++)
-        rest = strchr(rest + 1, ' ');
-    if (!rest)
-        return false;
-    *start = strtoull(rest + 1, NULL, 10);
-    return true;
-}
-
 static int add_holder(const struct ask *ask, Itexd__V1__Resolve *request, struct failure *failure)
 {
-    uint64_t start;
-    if (ask->holder < 0)
-        return 0;
-    if (!start_time_of(ask->holder, &start))
+    int r = ask->holder < 0 ? 0 : resolve_request_holder(request, (pid_t)ask->holder);
+    if (r == -ESRCH)
         return failure_set(failure, EXIT_USAGE, "--holder %lld: there is no such process", (long long)ask->holder);
-    request->holder = malloc(sizeof(*request->holder));
-    if (!request->holder)
-        return memory_failure(failure, -ENOMEM);
-    itexd__v1__holder__init(request->holder);
-    request->holder->has_pid = request->holder->has_start_time = 1;
-    request->holder->pid = (int32_t)ask->holder;
-    request->holder->start_time = start;
-    return 0;
+    return r < 0 ? memory_failure(failure, r) : 0;
 }
 
 /* ---- Devices ---------------------------------------------------------------------------------------- */
@@ -272,55 +249,94 @@ static bool size_parse(const char *text, uint64_t *bytes)
     return true;
 }
 
-static int fill_devices(const struct ask *ask, uint32_t count, bool tiles, Itexd__V1__DeviceRequest *devices,
-                        struct failure *failure)
+/* What of the options makes no sense without devices; NULL: nothing. */
+static const char *device_detail(const struct ask *ask)
+{
+    return ask->memory      ? "memory"
+           : ask->model     ? "model"
+           : ask->shared    ? "shared"
+           : ask->exclusive ? "exclusive"
+           : ask->bind      ? "bind"
+           : ask->numa >= 0 ? "numa"
+                            : NULL;
+}
+
+static int fill_devices(const struct ask *ask, Itexd__V1__DeviceRequest *devices, struct failure *failure)
 {
     if (ask->memory && !size_parse(ask->memory, &devices->memory_bytes))
         return failure_set(failure, EXIT_USAGE, "--memory takes a size such as 8G, not \"%.40s\"", ask->memory);
     devices->has_memory_bytes = ask->memory != NULL;
-    devices->has_count = devices->has_tiles = devices->has_shared = devices->has_allow_none = 1;
-    devices->count = count;
-    devices->tiles = tiles;
+    devices->has_shared = devices->has_allow_none = 1;
     devices->shared = ask->shared;
     devices->allow_none = ask->allow_none;
     devices->has_wait_ms = ask->wait >= 0;
     devices->wait_ms = ask->wait > UINT32_MAX ? UINT32_MAX : (uint32_t)ask->wait;
+    devices->has_numa = ask->numa >= 0;
+    devices->numa = ask->numa >= 0 ? (int32_t)ask->numa : 0;
     int r = resolve_request_string(&devices->model, ask->model);
     if (r >= 0)
         r = resolve_request_string(&devices->bind, ask->bind);
+    if (r >= 0)
+        r = device_view_add(devices, environ);
     return r < 0 ? memory_failure(failure, r) : 0;
 }
 
-static int add_devices(const struct ask *ask, bool launcher, Itexd__V1__Resolve *request, struct failure *failure)
+/* Whether the options go together, and how many devices they come to. */
+static int check_devices(const struct ask *ask, enum ask_for whom, uint32_t *count, bool *tiles,
+                         struct failure *failure)
+{
+    const char *detail = device_detail(ask);
+    if (ask->exclusive && ask->shared)
+        return failure_set(failure, EXIT_USAGE, "--exclusive and --shared exclude each other");
+    if (ask->gpus && !gpus_parse(ask->gpus, count, tiles))
+        return failure_set(failure, EXIT_USAGE, "--gpus takes N or N:tile, not \"%.40s\"", ask->gpus);
+    if (!ask->gpus && whom == ASK_FOR_COMMAND && !ask->offline)
+        *count = 1;
+    if (*count > 0 && whom == ASK_FOR_LAUNCHER)
+        return failure_set(failure, EXIT_USAGE,
+                           "--gpus is for the processes that the launcher starts: put itexctl run behind the launcher");
+    if (*count > 0 && whom == ASK_FOR_HOLDER && ask->holder < 0 && !ask->offline)
+        return failure_set(
+            failure, EXIT_USAGE,
+            "--gpus needs a process that holds the devices, for this one ends before the job starts: add "
+            "--holder $$ for the shell, or use itexctl run");
+    if (*count == 0 && detail)
+        return failure_set(failure, EXIT_USAGE, "--%s says what devices are wanted: --gpus says how many, from 1",
+                           detail);
+    return 0;
+}
+
+static int add_devices(const struct ask *ask, enum ask_for whom, Itexd__V1__Resolve *request, struct failure *failure)
 {
     uint32_t count = 0;
     bool tiles = false;
-    if (ask->exclusive && ask->shared)
-        return failure_set(failure, EXIT_USAGE, "--exclusive and --shared exclude each other");
-    if (ask->gpus && !gpus_parse(ask->gpus, &count, &tiles))
-        return failure_set(failure, EXIT_USAGE, "--gpus takes N or N:tile, not \"%.40s\"", ask->gpus);
-    if (count > 0 && launcher)
-        return failure_set(failure, EXIT_USAGE,
-                           "--gpus is for the processes that the launcher starts: put itexctl run behind the launcher");
+    if (check_devices(ask, whom, &count, &tiles, failure) < 0)
+        return -1;
     if (count == 0)
         return 0;
     Itexd__V1__DeviceRequest *devices = resolve_request_devices(request);
-    return devices ? fill_devices(ask, count, tiles, devices, failure) : memory_failure(failure, -ENOMEM);
+    if (!devices)
+        return memory_failure(failure, -ENOMEM);
+    devices->has_count = devices->has_tiles = 1;
+    devices->count = count;
+    devices->tiles = tiles;
+    devices->has_by_default = devices->by_default = !ask->gpus && !device_detail(ask);
+    return fill_devices(ask, devices, failure);
 }
 
 /* ---- The request ------------------------------------------------------------------------------------- */
 
-static int fill_request(const struct ask *ask, bool launcher, Itexd__V1__Resolve *request, struct failure *failure)
+static int fill_request(const struct ask *ask, enum ask_for whom, Itexd__V1__Resolve *request, struct failure *failure)
 {
     if (add_facts(ask, request, failure) < 0 || add_environment(ask, request, failure) < 0 ||
-        add_devices(ask, launcher, request, failure) < 0 || add_holder(ask, request, failure) < 0)
+        add_devices(ask, whom, request, failure) < 0 || add_holder(ask, request, failure) < 0)
         return -1;
     int r = add_job(ask, request);
     if (r >= 0)
         r = resolve_request_inherited(request, environ);
     if (r >= 0)
         r = resolve_request_policy(request, ask->advise ? "advise" : NULL);
-    request->has_launcher = request->launcher = launcher;
+    request->has_launcher = request->launcher = whom == ASK_FOR_LAUNCHER;
     request->has_apply_errors = request->apply_errors = ask->apply != NULL;
     if (r >= 0)
         r = resolve_request_fit(request);
@@ -329,7 +345,7 @@ static int fill_request(const struct ask *ask, bool launcher, Itexd__V1__Resolve
     return r < 0 ? memory_failure(failure, r) : 0;
 }
 
-int ask_request(const struct ask *ask, bool launcher, Itexd__V1__Resolve **request, struct failure *failure)
+int ask_request(const struct ask *ask, enum ask_for whom, Itexd__V1__Resolve **request, struct failure *failure)
 {
     uint8_t id[REQUEST_ID_SIZE];
     if (ask->rules && !ask->offline)
@@ -340,7 +356,7 @@ int ask_request(const struct ask *ask, bool launcher, Itexd__V1__Resolve **reque
     CLEANUP(resolve_request_freep) Itexd__V1__Resolve *built = resolve_request_new(id);
     if (!built)
         return memory_failure(failure, -ENOMEM);
-    if (fill_request(ask, launcher, built, failure) < 0)
+    if (fill_request(ask, whom, built, failure) < 0)
         return -1;
     *request = TAKE_PTR(built);
     return 0;

@@ -71,14 +71,16 @@ static int complete_run(struct context *context, const struct operands *operands
         return 0;
     for (; i < n - 1 && list; i++) {
         const struct command *next = find_command(list, operands->items[i]);
-        if (!next)
+        if (!next && (!command || !command->run))
             return 0;
+        if (!next)
+            break; /* an operand or an option of the group's own */
         command = next;
         list = next->commands;
     }
-    if (list)
+    if (list && i == n - 1)
         print_names(list, operands->items[n - 1]);
-    else
+    if (command && command->run)
         complete_word(context, command, i < n - 1 ? operands->items[n - 2] : "", operands->items[n - 1], n - 1 - i);
     return 0;
 }

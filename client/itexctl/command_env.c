@@ -48,8 +48,7 @@ static int print_unmanaged(const struct ask *ask, int shell, const struct failur
 
 static int reject(const struct decided *decided, int shell)
 {
-    CLEANUP(freep) char *text = decided_rejection(decided);
-    note("%s", text ? text : "rejected");
+    decided_report_rejection(decided, "");
     if (shell < 0 && json_print(stdout, json_decision(decided->decision)) < 0)
         return fail(EXIT_INTERNAL, "out of memory");
     return refuse(shell, decided_status(decided));
@@ -71,7 +70,7 @@ static int env_run(struct context *context, const struct operands *operands)
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (operands->n_items > 0)
         return refuse(shell, fail_operand(context, operands->items[0]));
-    if (decide(context, ask, false, &decided, &failure) < 0) {
+    if (decide(context, ask, ASK_FOR_HOLDER, &decided, &failure) < 0) {
         if (failure.unavailable && !ask->require)
             return print_unmanaged(ask, shell, &failure);
         return refuse(shell, failure_report(&failure));

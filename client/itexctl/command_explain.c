@@ -2,6 +2,7 @@
 #include "client/itexctl/output.h"
 #include "client/itexctl/service.h"
 #include "client/itexctl/story.h"
+#include "client/itexctl/words.h"
 #include "proto/cleanup.h"
 
 struct explain_values {
@@ -31,7 +32,9 @@ static int explain_run(struct context *context, const struct operands *operands)
         return json_print(stdout, json_decision(reply->decision)) < 0 ? EXIT_INTERNAL : EXIT_DONE;
     if (!reply->decision->outcome)
         return fail(EXIT_UNAVAILABLE, "itexd answered with a decision that says nothing");
-    struct printer printer = printer_open(context, stdout);
+    CLEANUP(printer_close) struct printer printer = printer_open(context, stdout);
+    if (printer_mark(&printer, decision_mark(reply->decision)) < 0)
+        return fail(EXIT_INTERNAL, "out of memory");
     print_story(&printer, reply->decision);
     return EXIT_DONE;
 }

@@ -10,23 +10,23 @@ static int resolve_run(struct context *context, const struct operands *operands)
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (operands->n_items > 0)
         return fail(EXIT_USAGE, "unexpected argument \"%.60s\"; to run a program use itexctl run", operands->items[0]);
-    if (decide(context, ask, false, &decided, &failure) < 0)
+    if (decide(context, ask, ASK_FOR_HOLDER, &decided, &failure) < 0)
         return failure_report(&failure);
     if (context->json) {
         if (json_print(stdout, json_decision(decided.decision)) < 0)
             return fail(EXIT_INTERNAL, "out of memory");
     } else {
-        struct printer printer = printer_open(context, stdout);
+        CLEANUP(printer_close) struct printer printer = printer_open(context, stdout);
+        if (printer_mark(&printer, decision_mark(decided.decision)) < 0)
+            return fail(EXIT_INTERNAL, "out of memory");
         print_decision(&printer, decided.decision);
     }
     /* A holder keeps what it was given, once its answer is out. */
     if (ask->holder > 0 && fflush(stdout) == 0)
         decided_accept(&decided);
     int status = decided_status(&decided);
-    if (status != EXIT_DONE) {
-        CLEANUP(freep) char *text = decided_rejection(&decided);
-        note("%s", text ? text : "rejected");
-    }
+    if (status != EXIT_DONE)
+        decided_report_rejection(&decided, "");
     return status;
 }
 

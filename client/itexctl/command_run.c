@@ -65,14 +65,15 @@ static void print_summary_advice(FILE *out, const Itexd__V1__Outcome *outcome)
 static void summarise(const struct decided *decided)
 {
     const Itexd__V1__Outcome *outcome = decided->decision->outcome;
-    char *text = NULL;
+    char *text = NULL, mark[MARK_SIZE];
     size_t size;
     if (!outcome->verdict || strcmp(outcome->verdict, "ok") == 0)
         return;
     FILE *out = open_memstream(&text, &size);
     if (!out)
         return;
-    fprintf(out, "%s: mode %s", outcome->verdict, outcome->mode ? outcome->mode : "unchanged");
+    mark_prefix(decision_mark(decided->decision), mark);
+    fprintf(out, "%s%s: mode %s", mark, outcome->verdict, outcome->mode ? outcome->mode : "unchanged");
     print_summary_changes(out, outcome);
     if (strcmp(outcome->verdict, "advised") == 0)
         print_summary_advice(out, outcome);
@@ -87,13 +88,12 @@ static void summarise(const struct decided *decided)
 
 static int reject(const struct decided *decided)
 {
-    CLEANUP(freep) char *text = decided_rejection(decided);
-    uint64_t id = decided->decision->has_id ? decided->decision->id : 0;
-    if (id)
-        note("%s; the command was not started; see itexctl explain %llu", text ? text : "rejected",
-             (unsigned long long)id);
-    else
-        note("%s; the command was not started", text ? text : "rejected");
+    char more[80] = "; the command was not started";
+    size_t used = strlen(more);
+    if (decided->decision->has_id && decided->decision->id)
+        snprintf(more + used, sizeof(more) - used, "; see itexctl explain %llu",
+                 (unsigned long long)decided->decision->id);
+    decided_report_rejection(decided, more);
     return decided_status(decided);
 }
 
@@ -168,7 +168,9 @@ static int show(const struct context *context, const struct run_values *values, 
     int status = decided_status(decided);
     if (context->json)
         return json_print(stdout, json_decision(decided->decision)) < 0 ? EXIT_INTERNAL : status;
-    struct printer printer = printer_open(context, stdout);
+    CLEANUP(printer_close) struct printer printer = printer_open(context, stdout);
+    if (printer_mark(&printer, decision_mark(decided->decision)) < 0)
+        return fail(EXIT_INTERNAL, "out of memory");
     print_decision(&printer, decided->decision);
     if (status != EXIT_DONE) {
         CLEANUP(freep) char *text = decided_rejection(decided);
@@ -199,7 +201,7 @@ static int run_run(struct context *context, const struct operands *operands)
         note("%s is a launcher: only mode variables are set; to decide for each rank: %s ... itexctl run -- "
              "PROGRAM",
              launcher, launcher);
-    if (decide(context, &values->ask, launcher != NULL, &decided, &failure) < 0) {
+    if (decide(context, &values->ask, launcher ? ASK_FOR_LAUNCHER : ASK_FOR_COMMAND, &decided, &failure) < 0) {
         if (failure.unavailable && !values->ask.require && values->dry_run)
             return show_unmanaged(context, command, &failure);
         if (failure.unavailable && !values->ask.require)

@@ -3,6 +3,7 @@
 #include "client/itexctl/service.h"
 #include "proto/cleanup.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -55,8 +56,55 @@ static void print_status(const struct printer *printer, const Itexd__V1__Status 
     print_store(printer, status);
     print_fieldf(printer, "requests", "%" PRIu64 " answered, %" PRIu64 " refused, %u connected", status->requests,
                  status->refused, status->peers);
+}
+
+static void print_worker(const struct printer *printer, const Itexd__V1__WorkerStatus *worker)
+{
+    char read[TIME_TEXT_SIZE];
+    if (worker->has_pid && worker->pid > 0)
+        print_fieldf(printer, "worker", "%s, process %d, %u restarts", worker->state ? worker->state : "?", worker->pid,
+                     worker->restarts);
+    else
+        print_fieldf(printer, "worker", "%s, %u restarts", worker->state ? worker->state : "?", worker->restarts);
+    if (worker->last_death)
+        print_fieldf(printer, "", "last death: %s", worker->last_death);
+    if (worker->has_next_start_ms)
+        print_fieldf(printer, "", "next start in %.1f s", (double)worker->next_start_ms / 1000);
+    if (worker->driver_version || worker->loader_version)
+        print_fieldf(printer, "driver", "%s, Level Zero %s, loader %s",
+                     worker->driver_version ? worker->driver_version : "not known",
+                     worker->api_version ? worker->api_version : "not known",
+                     worker->loader_version ? worker->loader_version : "not known");
+    if (worker->sysman)
+        print_fieldf(printer, "sysman", "%s", worker->sysman);
+    if (worker->layer)
+        print_fieldf(printer, "no device", "%s%s%s", worker->layer, worker->detail ? ": " : "",
+                     worker->detail ? worker->detail : "");
+    if (worker->has_inventory_ms)
+        print_fieldf(printer, "inventory", "of %s", time_text(worker->inventory_ms, read));
+}
+
+/* Every line of it is about the devices, so that every line is marked where they are no real ones. */
+static int print_devices_part(const struct context *context, const Itexd__V1__Status *status)
+{
+    CLEANUP(printer_close) struct printer printer = printer_open(context, stdout);
+    if (printer_mark(&printer, status->substitute) < 0)
+        return -ENOMEM;
     if (status->devices)
-        print_field(printer, "devices", status->devices);
+        print_field(&printer, "devices", status->devices);
+    if (!status->worker)
+        return 0;
+    if (!status->devices)
+        print_fieldf(&printer, "devices", "%u", status->n_devices);
+    print_worker(&printer, status->worker);
+    print_fieldf(&printer, "leases", "%u live, %u waiting, access %s", status->n_leases, status->n_waiting,
+                 status->enforcement ? "for their holders only" : "not restricted");
+    if (status->foreign_use)
+        print_fieldf(&printer, "foreign use", "%u processes without a lease; %s", status->n_foreign,
+                     status->foreign_use);
+    else
+        print_field(&printer, "foreign use", "not watched");
+    return 0;
 }
 
 static int status_run(struct context *context, const struct operands *operands)
@@ -79,6 +127,8 @@ static int status_run(struct context *context, const struct operands *operands)
         return json_print(stdout, json_status(reply->status)) < 0 ? EXIT_INTERNAL : EXIT_DONE;
     struct printer printer = printer_open(context, stdout);
     print_status(&printer, reply->status);
+    if (print_devices_part(context, reply->status) < 0)
+        return fail(EXIT_INTERNAL, "out of memory");
     return EXIT_DONE;
 }
 

@@ -20,7 +20,7 @@ struct decided {
 void decided_clear(struct decided *decided);
 
 /* 0, or -1 with *failure filled. */
-int decide(const struct context *context, const struct ask *ask, bool launcher, struct decided *decided,
+int decide(const struct context *context, const struct ask *ask, enum ask_for whom, struct decided *decided,
            struct failure *failure);
 /* Tells the service that the decision is in force. Nobody waits for it to be recorded; a failure changes nothing. */
 void decided_accept(struct decided *decided);
@@ -28,6 +28,8 @@ void decided_accept(struct decided *decided);
 int decided_status(const struct decided *decided);
 /* What a rejection comes down to, in one line; from malloc, NULL without memory. */
 char *decided_rejection(const struct decided *decided);
+/* Says it on stderr, with `more` behind it. */
+void decided_report_rejection(const struct decided *decided, const char *more);
 
 /* offline.c: decides here. */
 int decide_offline(const struct ask *ask, const Itexd__V1__Resolve *request, Itexd__V1__Decision **decision,

@@ -91,12 +91,17 @@ static void print_plain(const char *text)
     }
 }
 
-int failure_report(const struct failure *failure)
+void note_part(const char *text, const char *end)
 {
     fflush(stdout);
     fputs("itexctl: ", stderr);
-    print_plain(failure->text ? failure->text : "out of memory");
-    fputc('\n', stderr);
+    print_plain(text);
+    fputs(end, stderr);
+}
+
+int failure_report(const struct failure *failure)
+{
+    note_part(failure->text ? failure->text : "out of memory", "\n");
     return failure->status;
 }
 

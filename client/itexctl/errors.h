@@ -55,5 +55,7 @@ __attribute__((format(printf, 2, 3))) int fail_usage(const struct context *conte
 int fail_operand(const struct context *context, const char *operand);
 /* A line for a person that changes nothing. */
 __attribute__((format(printf, 1, 2))) void note(const char *format, ...);
+/* The same with another end than a new line. */
+void note_part(const char *text, const char *end);
 
 #endif

@@ -38,7 +38,8 @@ struct command {
     void (*refused)(const struct context *context, int status);
     /* Prints candidates for operand number `position` (from 0), a line each; NULL: files. */
     void (*complete)(struct context *context, int position);
-    const struct command *const *commands; /* ends with NULL; then run is not used */
+    /* Ends with NULL; run, where there is one, is for operands that name none of them. */
+    const struct command *const *commands;
 };
 
 extern const struct command command_status;
@@ -49,6 +50,8 @@ extern const struct command command_explain;
 extern const struct command command_query;
 extern const struct command command_rules;
 extern const struct command command_backup;
+extern const struct command command_devices;
+extern const struct command command_leases;
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 

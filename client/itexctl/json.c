@@ -2,7 +2,7 @@
  * The JSON of a decision: one object, the same for every command, every key always there. null is "not known", an empty
  * list is "none". The names are promised to scripts: tests compare them.
  */
-#include "client/itexctl/output.h"
+#include "client/itexctl/json_parts.h"
 #include "proto/cleanup.h"
 
 #include <errno.h>
@@ -44,22 +44,22 @@ struct json_object *json_text(const char *text)
     return json_object_new_string_len(clean, (int)used);
 }
 
-static void add(struct json_object *object, const char *key, struct json_object *value)
+void json_add(struct json_object *object, const char *key, struct json_object *value)
 {
     json_object_object_add(object, key, value);
 }
 
-static struct json_object *number(bool known, uint64_t value)
+struct json_object *json_number(bool known, uint64_t value)
 {
     return known ? json_object_new_uint64(value) : NULL;
 }
 
-static struct json_object *boolean(bool value)
+struct json_object *json_boolean(bool value)
 {
     return json_object_new_boolean(value);
 }
 
-static struct json_object *texts(char *const *items, size_t n)
+struct json_object *json_texts(char *const *items, size_t n)
 {
     struct json_object *list = json_object_new_array_ext((int)n);
     for (size_t i = 0; i < n; i++)
@@ -67,7 +67,7 @@ static struct json_object *texts(char *const *items, size_t n)
     return list;
 }
 
-static struct json_object *time_or_null(bool known, uint64_t ms)
+struct json_object *json_time(bool known, uint64_t ms)
 {
     char text[TIME_TEXT_SIZE];
     return known ? json_object_new_string(time_text(ms, text)) : NULL;
@@ -81,12 +81,12 @@ static struct json_object *changes(Itexd__V1__Variable *const *env, size_t n)
         if (!env[i]->name)
             continue;
         if (env[i]->value)
-            add(set, env[i]->name, json_text(env[i]->value));
+            json_add(set, env[i]->name, json_text(env[i]->value));
         else
             json_object_array_add(unset, json_text(env[i]->name));
     }
-    add(object, "set", set);
-    add(object, "unset", unset);
+    json_add(object, "set", set);
+    json_add(object, "unset", unset);
     return object;
 }
 
@@ -97,9 +97,9 @@ static struct json_object *facts(const Itexd__V1__Facts *message)
         const Itexd__V1__Fact *fact = message->facts[i];
         bool unknown = !fact->from || strcmp(fact->from, "unknown") == 0;
         struct json_object *entry = json_object_new_object();
-        add(entry, "value", unknown ? NULL : json_text(fact->value));
-        add(entry, "from", json_text(fact->from ? fact->from : "unknown"));
-        add(object, fact->name ? fact->name : "", entry);
+        json_add(entry, "value", unknown ? NULL : json_text(fact->value));
+        json_add(entry, "from", json_text(fact->from ? fact->from : "unknown"));
+        json_add(object, fact->name ? fact->name : "", entry);
     }
     return object;
 }
@@ -110,13 +110,13 @@ static struct json_object *diagnostics(const Itexd__V1__Outcome *outcome)
     for (size_t i = 0; i < outcome->n_diagnostics; i++) {
         const Itexd__V1__Diagnostic *diagnostic = outcome->diagnostics[i];
         struct json_object *entry = json_object_new_object();
-        add(entry, "rule", json_text(diagnostic->rule));
-        add(entry, "severity", json_text(diagnostic->severity));
-        add(entry, "message", json_text(diagnostic->message));
-        add(entry, "solution", json_text(diagnostic->solution));
-        add(entry, "applied", boolean(diagnostic->applied));
-        add(entry, "source", json_text(diagnostic->source));
-        add(entry, "because", texts(diagnostic->because, diagnostic->n_because));
+        json_add(entry, "rule", json_text(diagnostic->rule));
+        json_add(entry, "severity", json_text(diagnostic->severity));
+        json_add(entry, "message", json_text(diagnostic->message));
+        json_add(entry, "solution", json_text(diagnostic->solution));
+        json_add(entry, "applied", json_boolean(diagnostic->applied));
+        json_add(entry, "source", json_text(diagnostic->source));
+        json_add(entry, "because", json_texts(diagnostic->because, diagnostic->n_because));
         json_object_array_add(list, entry);
     }
     return list;
@@ -130,24 +130,24 @@ static struct json_object *alternatives(const Itexd__V1__Outcome *outcome)
     for (size_t i = 0; i < outcome->n_alternatives; i++) {
         const Itexd__V1__Alternative *alternative = outcome->alternatives[i];
         struct json_object *entry = json_object_new_object();
-        add(entry, "env", changes(alternative->env, alternative->n_env));
-        add(entry, "obligations", texts(alternative->obligations, alternative->n_obligations));
-        add(entry, "mode", json_text(alternative->mode));
+        json_add(entry, "env", changes(alternative->env, alternative->n_env));
+        json_add(entry, "obligations", json_texts(alternative->obligations, alternative->n_obligations));
+        json_add(entry, "mode", json_text(alternative->mode));
         json_object_array_add(list, entry);
     }
     return list;
 }
 
-static struct json_object *devices(const Itexd__V1__Decision *decision)
+struct json_object *json_device_list(Itexd__V1__Device *const *devices, size_t n)
 {
     struct json_object *list = json_object_new_array();
-    for (size_t i = 0; i < decision->n_devices; i++) {
-        const Itexd__V1__Device *device = decision->devices[i];
+    for (size_t i = 0; i < n; i++) {
+        const Itexd__V1__Device *device = devices[i];
         struct json_object *entry = json_object_new_object();
-        add(entry, "uuid", json_text(device->uuid));
-        add(entry, "bdf", json_text(device->bdf));
-        add(entry, "tile", number(device->has_tile, device->tile));
-        add(entry, "name", json_text(device->name));
+        json_add(entry, "uuid", json_text(device->uuid));
+        json_add(entry, "bdf", json_text(device->bdf));
+        json_add(entry, "tile", json_number(device->has_tile, device->tile));
+        json_add(entry, "name", json_text(device->name));
         json_object_array_add(list, entry);
     }
     return list;
@@ -156,9 +156,9 @@ static struct json_object *devices(const Itexd__V1__Decision *decision)
 static struct json_object *peer(const Itexd__V1__Peer *message)
 {
     struct json_object *object = json_object_new_object();
-    add(object, "uid", number(message && message->has_uid, message ? message->uid : 0));
-    add(object, "pid", number(message && message->has_pid, message ? (uint64_t)message->pid : 0));
-    add(object, "start", number(message && message->has_start, message ? message->start : 0));
+    json_add(object, "uid", json_number(message && message->has_uid, message ? message->uid : 0));
+    json_add(object, "pid", json_number(message && message->has_pid, message ? (uint64_t)message->pid : 0));
+    json_add(object, "start", json_number(message && message->has_start, message ? message->start : 0));
     return object;
 }
 
@@ -167,9 +167,9 @@ static struct json_object *lease(const Itexd__V1__Lease *message)
     if (!message)
         return NULL;
     struct json_object *object = json_object_new_object();
-    add(object, "id", number(message->has_id, message->id));
-    add(object, "sharing", json_text(message->sharing));
-    add(object, "state", json_text(message->state));
+    json_add(object, "id", json_number(message->has_id, message->id));
+    json_add(object, "sharing", json_text(message->sharing));
+    json_add(object, "state", json_text(message->state));
     return object;
 }
 
@@ -178,18 +178,18 @@ static struct json_object *observed(const Itexd__V1__Observed *message)
     if (!message)
         return NULL;
     struct json_object *object = json_object_new_object();
-    add(object, "mode", json_text(message->mode));
-    add(object, "devices", number(message->has_devices, message->devices));
-    add(object, "match", message->has_match ? boolean(message->match) : NULL);
+    json_add(object, "mode", json_text(message->mode));
+    json_add(object, "devices", json_number(message->has_devices, message->devices));
+    json_add(object, "match", message->has_match ? json_boolean(message->match) : NULL);
     return object;
 }
 
 static struct json_object *rule_set_name(const Itexd__V1__RuleSetName *message)
 {
     struct json_object *object = json_object_new_object();
-    add(object, "id", number(message && message->has_id && message->id, message ? message->id : 0));
-    add(object, "name", json_text(message ? message->name : NULL));
-    add(object, "digest", json_text(message ? message->digest : NULL));
+    json_add(object, "id", json_number(message && message->has_id && message->id, message ? message->id : 0));
+    json_add(object, "name", json_text(message ? message->name : NULL));
+    json_add(object, "digest", json_text(message ? message->digest : NULL));
     return object;
 }
 
@@ -198,80 +198,81 @@ static void add_outcome(struct json_object *object, const Itexd__V1__Decision *d
     static const Itexd__V1__Outcome nothing = ITEXD__V1__OUTCOME__INIT;
     const Itexd__V1__Outcome *outcome = decision->outcome ? decision->outcome : &nothing;
     struct json_object *predicted = json_object_new_object();
-    add(object, "verdict", json_text(outcome->verdict));
-    add(object, "mode", json_text(outcome->mode));
-    add(predicted, "mode", json_text(outcome->predicted_mode));
-    add(predicted, "outcome", json_text(outcome->predicted_outcome));
-    add(object, "predicted", predicted);
-    add(object, "facts", facts(decision->facts));
-    add(object, "unknown", texts(outcome->unknown, outcome->n_unknown));
-    add(object, "env", changes(outcome->env, outcome->n_env));
-    add(object, "obligations", texts(outcome->obligations, outcome->n_obligations));
-    add(object, "diagnostics", diagnostics(outcome));
-    add(object, "diagnostics_omitted", number(true, outcome->diagnostics_omitted));
-    add(object, "alternatives", alternatives(outcome));
+    json_add(object, "verdict", json_text(outcome->verdict));
+    json_add(object, "mode", json_text(outcome->mode));
+    json_add(predicted, "mode", json_text(outcome->predicted_mode));
+    json_add(predicted, "outcome", json_text(outcome->predicted_outcome));
+    json_add(object, "predicted", predicted);
+    json_add(object, "facts", facts(decision->facts));
+    json_add(object, "unknown", json_texts(outcome->unknown, outcome->n_unknown));
+    json_add(object, "env", changes(outcome->env, outcome->n_env));
+    json_add(object, "obligations", json_texts(outcome->obligations, outcome->n_obligations));
+    json_add(object, "diagnostics", diagnostics(outcome));
+    json_add(object, "diagnostics_omitted", json_number(true, outcome->diagnostics_omitted));
+    json_add(object, "alternatives", alternatives(outcome));
 }
 
 struct json_object *json_decision(const Itexd__V1__Decision *decision)
 {
     struct json_object *object = json_object_new_object();
-    add(object, "decision", number(decision->has_id && decision->id, decision->id));
-    add(object, "recorded", boolean(decision->has_recorded && decision->recorded));
-    add(object, "state", json_text(decision->state));
-    add(object, "time", time_or_null(decision->has_time_ms, decision->time_ms));
-    add(object, "job", json_text(decision->job));
-    add(object, "peer", peer(decision->peer));
-    add(object, "policy", json_text(decision->policy));
+    json_add(object, "decision", json_number(decision->has_id && decision->id, decision->id));
+    json_add(object, "recorded", json_boolean(decision->has_recorded && decision->recorded));
+    json_add(object, "state", json_text(decision->state));
+    json_add(object, "time", json_time(decision->has_time_ms, decision->time_ms));
+    json_add(object, "job", json_text(decision->job));
+    json_add(object, "peer", peer(decision->peer));
+    json_add(object, "policy", json_text(decision->policy));
     add_outcome(object, decision);
-    add(object, "devices", devices(decision));
-    add(object, "lease", lease(decision->lease));
-    add(object, "observed", observed(decision->observed));
-    add(object, "ruleset", rule_set_name(decision->ruleset));
-    add(object, "itex", json_text(decision->itex));
+    json_add(object, "devices", json_device_list(decision->devices, decision->n_devices));
+    json_add(object, "lease", lease(decision->lease));
+    json_add(object, "observed", observed(decision->observed));
+    json_add(object, "ruleset", rule_set_name(decision->ruleset));
+    json_add(object, "itex", json_text(decision->itex));
     return object;
 }
 
 struct json_object *json_status(const Itexd__V1__Status *status)
 {
     struct json_object *object = json_object_new_object();
-    add(object, "version", json_text(status->version));
-    add(object, "start", time_or_null(status->has_start_ms, status->start_ms));
-    add(object, "state", json_text(status->state));
-    add(object, "problems", texts(status->problems, status->n_problems));
-    add(object, "socket", json_text(status->socket));
-    add(object, "database", json_text(status->database));
-    add(object, "durability", json_text(status->durability));
-    add(object, "recording", status->has_recording ? boolean(status->recording) : NULL);
-    add(object, "decisions", number(status->has_decisions, status->decisions));
-    add(object, "database_bytes", number(status->has_database_bytes, status->database_bytes));
-    add(object, "wal_bytes", number(status->has_wal_bytes, status->wal_bytes));
-    add(object, "ruleset", rule_set_name(status->ruleset));
-    add(object, "ruleset_waiting", status->ruleset_waiting ? rule_set_name(status->ruleset_waiting) : NULL);
-    add(object, "rules", number(status->has_rules, status->rules));
-    add(object, "policy", json_text(status->policy));
-    add(object, "locked", status->has_locked ? boolean(status->locked) : NULL);
-    add(object, "peers", number(status->has_peers, status->peers));
-    add(object, "requests", number(status->has_requests, status->requests));
-    add(object, "refused", number(status->has_refused, status->refused));
-    add(object, "queue", number(status->has_queue, status->queue));
-    add(object, "devices", json_text(status->devices));
-    add(object, "moved_aside", json_text(status->moved_aside));
+    json_add(object, "version", json_text(status->version));
+    json_add(object, "start", json_time(status->has_start_ms, status->start_ms));
+    json_add(object, "state", json_text(status->state));
+    json_add(object, "problems", json_texts(status->problems, status->n_problems));
+    json_add(object, "socket", json_text(status->socket));
+    json_add(object, "database", json_text(status->database));
+    json_add(object, "durability", json_text(status->durability));
+    json_add(object, "recording", status->has_recording ? json_boolean(status->recording) : NULL);
+    json_add(object, "decisions", json_number(status->has_decisions, status->decisions));
+    json_add(object, "database_bytes", json_number(status->has_database_bytes, status->database_bytes));
+    json_add(object, "wal_bytes", json_number(status->has_wal_bytes, status->wal_bytes));
+    json_add(object, "ruleset", rule_set_name(status->ruleset));
+    json_add(object, "ruleset_waiting", status->ruleset_waiting ? rule_set_name(status->ruleset_waiting) : NULL);
+    json_add(object, "rules", json_number(status->has_rules, status->rules));
+    json_add(object, "policy", json_text(status->policy));
+    json_add(object, "locked", status->has_locked ? json_boolean(status->locked) : NULL);
+    json_add(object, "peers", json_number(status->has_peers, status->peers));
+    json_add(object, "requests", json_number(status->has_requests, status->requests));
+    json_add(object, "refused", json_number(status->has_refused, status->refused));
+    json_add(object, "queue", json_number(status->has_queue, status->queue));
+    json_add(object, "devices", json_text(status->devices));
+    json_add(object, "moved_aside", json_text(status->moved_aside));
+    json_add_device_status(object, status);
     return object;
 }
 
 struct json_object *json_rule_set(const Itexd__V1__RuleSetInfo *info)
 {
     struct json_object *object = json_object_new_object();
-    add(object, "id", number(info->has_id && info->id, info->id));
-    add(object, "name", json_text(info->name));
-    add(object, "digest", json_text(info->digest));
-    add(object, "origin", json_text(info->origin));
-    add(object, "created", time_or_null(info->has_created_ms, info->created_ms));
-    add(object, "created_uid", number(info->has_created_uid, info->created_uid));
-    add(object, "active", boolean(info->has_active && info->active));
-    add(object, "rules", number(info->has_rules, info->rules));
-    add(object, "activated", time_or_null(info->has_activated_ms, info->activated_ms));
-    add(object, "activated_uid", number(info->has_activated_uid, info->activated_uid));
+    json_add(object, "id", json_number(info->has_id && info->id, info->id));
+    json_add(object, "name", json_text(info->name));
+    json_add(object, "digest", json_text(info->digest));
+    json_add(object, "origin", json_text(info->origin));
+    json_add(object, "created", json_time(info->has_created_ms, info->created_ms));
+    json_add(object, "created_uid", json_number(info->has_created_uid, info->created_uid));
+    json_add(object, "active", json_boolean(info->has_active && info->active));
+    json_add(object, "rules", json_number(info->has_rules, info->rules));
+    json_add(object, "activated", json_time(info->has_activated_ms, info->activated_ms));
+    json_add(object, "activated_uid", json_number(info->has_activated_uid, info->activated_uid));
     return object;
 }
 
@@ -281,12 +282,12 @@ struct json_object *json_rules(const struct rule_set_def *set)
     for (size_t i = 0; i < set->n_rules; i++) {
         const struct rule_def *rule = &set->rules[i];
         struct json_object *object = json_object_new_object();
-        add(object, "rule", json_text(rule->id));
-        add(object, "severity", json_text(severity_name(rule->severity)));
-        add(object, "outcome", json_text(outcome_name(rule->outcome)));
-        add(object, "message", json_text(rule->message));
-        add(object, "solution", json_text(rule->solution));
-        add(object, "source", json_text(rule->source));
+        json_add(object, "rule", json_text(rule->id));
+        json_add(object, "severity", json_text(severity_name(rule->severity)));
+        json_add(object, "outcome", json_text(outcome_name(rule->outcome)));
+        json_add(object, "message", json_text(rule->message));
+        json_add(object, "solution", json_text(rule->solution));
+        json_add(object, "source", json_text(rule->source));
         json_object_array_add(array, object);
     }
     return array;

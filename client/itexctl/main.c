@@ -27,8 +27,8 @@ static const struct option_def global_options[] = {
 #define N_FORMAT_OPTIONS 2
 
 static const struct command *const commands[] = {
-    &command_status, &command_resolve, &command_env,    &command_run,      &command_explain,
-    &command_query,  &command_rules,   &command_backup, &command_complete, NULL,
+    &command_status,  &command_resolve, &command_env,   &command_run,    &command_explain,  &command_query,
+    &command_devices, &command_leases,  &command_rules, &command_backup, &command_complete, NULL,
 };
 
 #define MAX_GROUPS 8
@@ -192,6 +192,22 @@ static int run_command(struct context *context, int argc, char **argv)
     return status;
 }
 
+/* Whether one of a group's commands is called; looks only. */
+static bool calls_subcommand(const struct command *group, int argc, char **argv)
+{
+    struct context unused = {.command = group};
+    const struct option_group globals = global_group(&unused);
+    struct operands operands;
+    char error[512];
+    CLEANUP(freep) char **words = calloc((size_t)argc + 1, sizeof(*words));
+    if (!words)
+        return false;
+    memcpy(words, argv, (size_t)argc * sizeof(*words));
+    if (options_parse(&globals, 1, argc, words, true, &operands, error, sizeof(error)) < 0)
+        return false;
+    return operands.n_items > 0 && find_command(group->commands, operands.items[0]);
+}
+
 /* A command with commands of its own: the next operand names one of them. */
 static int run_group(struct context *context, const struct command *group, int argc, char **argv)
 {
@@ -199,6 +215,8 @@ static int run_group(struct context *context, const struct command *group, int a
     struct operands operands;
     char error[512];
     context->command = group;
+    if (group->run && !calls_subcommand(group, argc, argv))
+        return run_command(context, argc, argv);
     if (options_parse(&globals, 1, argc, argv, true, &operands, error, sizeof(error)) < 0)
         return refuse_usage(context, error);
     if (context->help)

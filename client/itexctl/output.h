@@ -21,6 +21,10 @@
 struct json_object *json_decision(const Itexd__V1__Decision *decision);
 struct json_object *json_status(const Itexd__V1__Status *status);
 struct json_object *json_rule_set(const Itexd__V1__RuleSetInfo *info);
+struct json_object *json_devices(const Itexd__V1__DevicesReply *reply);
+struct json_object *json_device_show(const Itexd__V1__DeviceShowReply *reply);
+struct json_object *json_leases(const Itexd__V1__LeasesReply *reply);
+struct json_object *json_lease_info(const Itexd__V1__LeaseInfo *lease);
 /* The rules of a set, in their order, as people read them. */
 struct json_object *json_rules(const struct rule_set_def *set);
 /* Prints on one line and frees it. 0 or -ENOMEM (object NULL). */
@@ -36,11 +40,18 @@ struct printer {
     FILE *out;
     int width; /* columns of the screen */
     bool color;
+    bool marked; /* out is of printer_mark */
 };
 
 struct context;
 /* Colour only on a terminal, not with NO_COLOR or --no-color; width from COLUMNS, the terminal, else 80. */
 struct printer printer_open(const struct context *context, FILE *out);
+/*
+ * From here on every line begins with mark, "SIMULATED" or "EMULATED": what it is about is no real GPU. NULL or "":
+ * nothing changes. printer_close ends it. 0 or -ENOMEM.
+ */
+int printer_mark(struct printer *printer, const char *mark);
+void printer_close(struct printer *printer);
 void print_heading(const struct printer *printer, enum tone tone, const char *text);
 /* "  label       text", the text wrapped behind a column of its own. label may be "". */
 void print_field(const struct printer *printer, const char *label, const char *text);
@@ -79,6 +90,9 @@ struct table;
 /* NULL without memory. headings: false for a table that continues another. */
 struct table *table_new(const struct context *context, const struct table_column *columns, size_t n_columns,
                         bool headings);
+/* The same for a printer that is open. */
+struct table *table_new_for(const struct printer *printer, const struct table_column *columns, size_t n_columns,
+                            bool headings);
 /* One cell text per column, NULL shown as "-". 0 or -ENOMEM. */
 int table_row(struct table *table, const char *const *cells);
 int table_print(struct table *table, FILE *out);

@@ -12,16 +12,6 @@ struct show_values {
     bool files;
 };
 
-/* One request without much in it; the reply on success. */
-static int call(const struct context *context, Itexd__V1__Request *request, Itexd__V1__Reply__BodyCase expected,
-                Itexd__V1__Reply **reply, struct failure *failure)
-{
-    CLEANUP(connection_freep) struct connection *connection = NULL;
-    if (service_open(context, &connection, failure) < 0)
-        return -1;
-    return service_call(connection, request, -1, ADMIN_TIMEOUT_MS, expected, reply, failure);
-}
-
 /* ---- list -------------------------------------------------------------------------------------------- */
 
 static int call_list(const struct context *context, Itexd__V1__Reply **reply, struct failure *failure)
@@ -30,7 +20,7 @@ static int call_list(const struct context *context, Itexd__V1__Reply **reply, st
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     request.body_case = ITEXD__V1__REQUEST__BODY_RULES_LIST;
     request.rules_list = &body;
-    return call(context, &request, ITEXD__V1__REPLY__BODY_RULES_LIST, reply, failure);
+    return service_once(context, &request, ADMIN_TIMEOUT_MS, ITEXD__V1__REPLY__BODY_RULES_LIST, reply, failure);
 }
 
 static int add_set(struct table *table, const Itexd__V1__RuleSetInfo *set)
@@ -175,7 +165,7 @@ static int do_simple(const struct context *context, Itexd__V1__Request *request,
 {
     CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
-    if (call(context, request, ITEXD__V1__REPLY__BODY_DONE, &reply, &failure) < 0)
+    if (service_once(context, request, ADMIN_TIMEOUT_MS, ITEXD__V1__REPLY__BODY_DONE, &reply, &failure) < 0)
         return failure_report(&failure);
     printf("%s\n", said);
     return EXIT_DONE;

@@ -39,6 +39,30 @@ int service_call(struct connection *connection, Itexd__V1__Request *request, int
     return 0;
 }
 
+int service_once(const struct context *context, Itexd__V1__Request *request, int64_t timeout_ms,
+                 Itexd__V1__Reply__BodyCase expected, Itexd__V1__Reply **reply, struct failure *failure)
+{
+    CLEANUP(connection_freep) struct connection *connection = NULL;
+    if (service_open(context, &connection, failure) < 0)
+        return -1;
+    return service_call(connection, request, -1, timeout_ms, expected, reply, failure);
+}
+
+void service_mark(struct connection *connection, char mark[32])
+{
+    Itexd__V1__StatusRequest body = ITEXD__V1__STATUS_REQUEST__INIT;
+    Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
+    CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
+    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
+    request.body_case = ITEXD__V1__REQUEST__BODY_STATUS;
+    request.status = &body;
+    mark[0] = '\0';
+    if (service_call(connection, &request, -1, DEFAULT_TIMEOUT_MS, ITEXD__V1__REPLY__BODY_STATUS, &reply, &failure) ==
+            0 &&
+        reply->status->substitute)
+        snprintf(mark, 32, "%.31s", reply->status->substitute);
+}
+
 /* ---- Rule files, fetched in pages ------------------------------------------------------------------ */
 
 struct buffer {

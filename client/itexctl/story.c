@@ -172,6 +172,7 @@ static void tell_result(const struct printer *printer, const Itexd__V1__Decision
         CLEANUP(freep) char *unknown = join_words(outcome->unknown, outcome->n_unknown);
         print_fieldf(printer, "open", "knowing %s could have changed this", unknown ? unknown : "?");
     }
+    print_devices(printer, decision);
     if (decision->observed)
         print_fieldf(printer, "observed", "mode %s, %u devices: %s",
                      decision->observed->mode ? decision->observed->mode : "?", decision->observed->devices,

@@ -29,17 +29,23 @@ static int add_column(struct table *table, const struct table_column *column)
 struct table *table_new(const struct context *context, const struct table_column *columns, size_t n_columns,
                         bool headings)
 {
+    struct printer printer = printer_open(context, stdout);
+    return table_new_for(&printer, columns, n_columns, headings);
+}
+
+struct table *table_new_for(const struct printer *printer, const struct table_column *columns, size_t n_columns,
+                            bool headings)
+{
     CLEANUP(table_freep) struct table *table = calloc(1, sizeof(*table));
     if (!table || !(table->lines = scols_new_table()))
         return NULL;
-    struct printer printer = printer_open(context, stdout);
     table->n_columns = n_columns;
     scols_table_enable_noheadings(table->lines, !headings);
-    scols_table_enable_colors(table->lines, printer.color);
+    scols_table_enable_colors(table->lines, printer->color);
     bool cut = isatty(STDOUT_FILENO) || getenv("COLUMNS");
     scols_table_set_termforce(table->lines, cut ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
     if (cut)
-        scols_table_set_termwidth(table->lines, (size_t)printer.width);
+        scols_table_set_termwidth(table->lines, (size_t)printer->width);
     for (size_t i = 0; i < n_columns; i++)
         if (add_column(table, &columns[i]) < 0)
             return NULL;

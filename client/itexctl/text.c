@@ -5,8 +5,10 @@
  */
 #include "client/itexctl/itexctl.h"
 #include "client/itexctl/output.h"
+#include "client/itexctl/words.h"
 #include "proto/cleanup.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +34,63 @@ struct printer printer_open(const struct context *context, FILE *out)
     const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
     bool plain = context->no_color || (no_color && no_color[0]) || (terminal && strcmp(terminal, "dumb") == 0);
     return (struct printer){.out = out, .width = screen_width(out), .color = !plain && isatty(fileno(out))};
+}
+
+/* ---- Marked lines ------------------------------------------------------------------------------------- */
+
+struct marking {
+    FILE *out;
+    bool inside; /* of a line */
+    char mark[MARK_SIZE];
+};
+
+static ssize_t marking_write(void *cookie, const char *data, size_t size)
+{
+    struct marking *marking = cookie;
+    for (size_t done = 0; done < size;) {
+        const char *end = memchr(data + done, '\n', size - done);
+        size_t length = end ? (size_t)(end - data) + 1 - done : size - done;
+        if (!marking->inside && fputs(marking->mark, marking->out) < 0)
+            return 0;
+        if (fwrite(data + done, 1, length, marking->out) != length)
+            return 0;
+        marking->inside = !end;
+        done += length;
+    }
+    return (ssize_t)size;
+}
+
+static int marking_close(void *cookie)
+{
+    free(cookie);
+    return 0;
+}
+
+int printer_mark(struct printer *printer, const char *mark)
+{
+    if (!mark || !mark[0])
+        return 0;
+    struct marking *marking = calloc(1, sizeof(*marking));
+    if (!marking)
+        return -ENOMEM;
+    marking->out = printer->out;
+    mark_prefix(mark, marking->mark);
+    FILE *out = fopencookie(marking, "w", (cookie_io_functions_t){.write = marking_write, .close = marking_close});
+    if (!out) {
+        free(marking);
+        return -ENOMEM;
+    }
+    printer->out = out;
+    printer->marked = true;
+    printer->width -= (int)strlen(marking->mark);
+    return 0;
+}
+
+void printer_close(struct printer *printer)
+{
+    if (printer->marked)
+        fclose(printer->out);
+    printer->marked = false;
 }
 
 const char *tone_start(const struct printer *printer, enum tone tone)

@@ -155,6 +155,34 @@ static void print_alternatives(const struct printer *printer, const Itexd__V1__O
     }
 }
 
+const char *decision_mark(const Itexd__V1__Decision *decision)
+{
+    return decision->substitute && decision->substitute[0] ? decision->substitute : NULL;
+}
+
+void mark_prefix(const char *mark, char prefix[MARK_SIZE])
+{
+    snprintf(prefix, MARK_SIZE, "%.*s%s", MARK_SIZE - 3, mark ? mark : "", mark ? " " : "");
+}
+
+/* One line a device, and which of them is the process's own where there are several. */
+void print_devices(const struct printer *printer, const Itexd__V1__Decision *decision)
+{
+    const Itexd__V1__Lease *lease = decision->lease;
+    for (size_t i = 0; i < decision->n_devices; i++) {
+        const Itexd__V1__Device *device = decision->devices[i];
+        char tile[24] = "";
+        if (device->has_tile)
+            snprintf(tile, sizeof(tile), ", tile %u", device->tile);
+        bool own = lease && lease->has_local_device && decision->n_devices > 1 && lease->local_device == i;
+        print_fieldf(printer, i ? "" : "devices", "%s%s%s%s%s", device->bdf ? device->bdf : device->uuid, tile,
+                     device->name ? ", " : "", device->name ? device->name : "", own ? " (its own)" : "");
+    }
+    if (lease)
+        print_fieldf(printer, "lease", "%" PRIu64 ", %s, %s", lease->id, lease->sharing ? lease->sharing : "?",
+                     lease->state ? lease->state : "?");
+}
+
 static void print_verdict(const struct printer *printer, const Itexd__V1__Decision *decision)
 {
     const Itexd__V1__Outcome *outcome = decision->outcome;
@@ -178,6 +206,7 @@ void print_decision(const struct printer *printer, const Itexd__V1__Decision *de
         print_changes(printer, "changes", outcome->env, outcome->n_env);
     else
         print_field(printer, "changes", "none");
+    print_devices(printer, decision);
     print_obligations(printer, "job's part", outcome->obligations, outcome->n_obligations);
     print_unknown(printer, outcome);
     print_alternatives(printer, outcome);

@@ -15,9 +15,16 @@ char *prediction_words(const Itexd__V1__Outcome *outcome);
 /* "a, b, c"; from malloc, NULL without memory. */
 char *join_words(char *const *items, size_t n_items);
 
+/* "SIMULATED" or "EMULATED" where a decision is about no real GPUs; NULL. */
+const char *decision_mark(const Itexd__V1__Decision *decision);
+/* The mark in front of a line, "" for NULL. */
+#define MARK_SIZE 32
+void mark_prefix(const char *mark, char prefix[MARK_SIZE]);
+
 /* A decision as resolve and run --dry-run show it. */
 void print_decision(const struct printer *printer, const Itexd__V1__Decision *decision);
 /* Its parts, which explain uses too. */
+void print_devices(const struct printer *printer, const Itexd__V1__Decision *decision);
 void print_changes(const struct printer *printer, const char *label, Itexd__V1__Variable *const *env, size_t n_env);
 void print_obligations(const struct printer *printer, const char *label, char *const *tokens, size_t n_tokens);
 

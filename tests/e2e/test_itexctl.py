@@ -225,10 +225,13 @@ def test_resolve_takes_the_environment_of_the_caller_and_env(service):
     assert json.loads(service.ctl(*arguments, "--clean-env", env=own).stdout)["verdict"] == "fixed"
 
 
-def test_resolve_with_devices_is_75_for_now(service):
-    result = service.ctl("resolve", "--keras", "0", "--gpus", "1")
+def test_resolve_with_devices_where_none_are_managed_is_75(service):
+    result = service.ctl("resolve", "--keras", "0", "--gpus", "1", "--holder", str(os.getpid()))
     assert result.returncode == 75
     assert "device" in result.stderr + result.stdout
+    without = service.ctl("resolve", "--keras", "0", "--gpus", "1")
+    assert without.returncode == 2
+    assert "--holder $$" in without.stderr
 
 
 def test_resolve_a_fact_that_does_not_exist(service):
@@ -554,7 +557,7 @@ def test_run_rejected_executes_nothing(service):
     assert "affinity-mask" in result.stderr
 
 
-def test_run_with_devices_is_75_for_now(service):
+def test_run_with_devices_where_none_are_managed_is_75(service):
     result = run(service, "echo", "ran", options=["--gpus", "1"])
     assert result.returncode == 75
     assert "ran" not in result.stdout

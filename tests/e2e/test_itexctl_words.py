@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -127,7 +128,7 @@ def test_nothing_found_is_said(service):
 
 
 def test_a_story_says_why_there_is_no_mode(service):
-    asked = json.loads(service.ctl("resolve", "--gpus", "1", "--json").stdout)
+    asked = json.loads(service.ctl("resolve", "--gpus", "1", "--holder", str(os.getpid()), "--json").stdout)
     story = service.ctl("explain", asked["decision"]).stdout
     assert "mode none: devices were asked for and cannot be had" in story
 
