@@ -24,6 +24,10 @@ static const struct {
                           "a report is for the process that the decision was made for, and those it started%s"},
     [REFUSED_NO_DECISION] = {CODE(NOT_FOUND), "there is no decision %s (it may have been removed by retention)"},
     [REFUSED_NO_RULE_SET] = {CODE(NOT_FOUND), "there is no rule set %s; list them with: itexctl rules list"},
+    [REFUSED_NO_DEVICE] = {CODE(NOT_FOUND), "no device is called %s; itexctl devices lists them"},
+    [REFUSED_NO_DEVICES] = {CODE(NOT_FOUND), "this itexd manages no devices (devices: off)%s"},
+    [REFUSED_DEVICE_BUSY] = {CODE(BUSY), "this cannot be done now: %s"},
+    [REFUSED_NO_LEASE] = {CODE(NOT_FOUND), "there is no lease %s (any more); list them with: itexctl leases"},
     [REFUSED_NO_PREVIOUS] = {CODE(NOT_FOUND), "no other rule set was active before this one%s"},
     [REFUSED_CONNECTIONS] = {CODE(LIMIT), "itexd has as many connections as it may have (%s); try again"},
     [REFUSED_UID_CONNECTIONS] = {CODE(LIMIT),
@@ -41,6 +45,9 @@ static const struct {
     [REFUSED_BACKUP] = {CODE(BAD_REQUEST), "the descriptor for a backup %s"},
     [REFUSED_REPLY_SIZE] = {CODE(TOO_LARGE), "the answer does not fit in a packet%s; ask for less"},
     [REFUSED_LOCKED] = {CODE(LOCKED), "the configuration locks the policy, so %s is not possible; leave it out"},
+    [REFUSED_FIRST_GONE] = {CODE(BUSY), "the connection that first asked this for devices has closed%s; ask again"},
+    [REFUSED_OFFER_ENDED] = {CODE(NOT_FOUND),
+                             "the lease of decision %s has ended, so its devices may be another's; ask again"},
     [REFUSED_INTERNAL] = {CODE(INTERNAL), "itexd could not do this: %s"},
 };
 
