@@ -14,9 +14,9 @@ enum {
     RETENTION_ROWS = 512, /* decisions deleted in a transaction of their own */
     SWEEP_IDS = 256,      /* ids of facts, outcomes or leases looked at in a step */
     EVENTS_KEPT = 100000,
-    SAMPLES_KEPT = 4000000, /* 64 cards, 16 metrics, ten minutes apiece */
-    VACUUM_PAGES = 64,      /* pages given back in a step */
-    VACUUM_FROM = 1024,     /* free pages worth giving back, if they are also a quarter of the file */
+    SAMPLES_KEPT = 10000000, /* 64 cards, 16 metrics, five minutes apiece, for SAMPLES_KEPT_MS */
+    VACUUM_PAGES = 64,       /* pages given back in a step */
+    VACUUM_FROM = 1024,      /* free pages worth giving back, if they are also a quarter of the file */
 };
 
 static const uint64_t SAMPLES_KEPT_MS = UINT64_C(30) * 24 * 3600 * 1000;

@@ -181,6 +181,8 @@ static void test_backup_under_load(void **state)
 
     recorded = 0;
     put_many(fixture, 3000);
+    for (uint64_t lease = 1; lease <= 20; lease++)
+        put_lease_of(fixture->store, lease);
     wait_recorded(fixture, 3000);
     snprintf(path, sizeof path, "%s/copy.db", fixture->directory);
     fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -197,6 +199,7 @@ static void test_backup_under_load(void **state)
     assert_in_range(rows, 3001, (int64_t)recorded + 4096); /* with what came while it ran, all without a gap */
     assert_int_equal(sql_number(path, "SELECT max(id) FROM decisions"), rows);
     assert_int_equal(sql_number(path, "SELECT count(*) FROM decisions d JOIN facts f ON f.id = d.facts"), rows);
+    assert_int_equal(sql_number(path, "SELECT count(*) FROM lease_units"), 40);
     fixture_close(fixture);
     fixture->config.path = path; /* and it is a database for itexd */
     assert_int_equal(fixture_open(fixture), 0);

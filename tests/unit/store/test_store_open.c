@@ -81,6 +81,28 @@ static void test_every_older_version_migrates(void **state)
     }
 }
 
+/* One that is too large to be checked as a whole, and was not closed. */
+static void test_large_unclean_database(void **state)
+{
+    struct fixture *fixture = *state;
+    char wal[128];
+
+    snprintf(wal, sizeof wal, "%s-wal", fixture->path);
+    make_version_1(fixture->path);
+    sql_execute(fixture->path, "INSERT INTO facts VALUES (2, x'02', 0, zeroblob(40000000))");
+    for (int i = 0; i < 2; i++) { /* of the older version, and of this one */
+        int fd = open(wal, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+        assert_true(fd >= 0);
+        close(fd);
+        assert_int_equal(fixture_open(fixture), 0);
+        assert_true(store_recording(fixture->store));
+        put_lease_of(fixture->store, (uint64_t)i + 1);
+        assert_int_equal(record(fixture, &(struct sample){.job = "j", .lease = (uint64_t)i + 1}), i + 2);
+        fixture_close(fixture);
+    }
+}
+
 static void test_new_file_is_private(void **state)
 {
     struct fixture *fixture = *state;
@@ -439,6 +461,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CLOSED(test_every_older_version_migrates),
+        CLOSED(test_large_unclean_database),
         CLOSED(test_new_file_is_private),
         CLOSED(test_newer_version_is_refused_untouched),
         CLOSED(test_newer_version_in_the_wal_is_refused),
