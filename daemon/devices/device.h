@@ -49,6 +49,7 @@ struct device {
                                  what the database knows */
     bool present;             /* in the last inventory; never so before the first */
     int position;             /* in the last inventory; -1: not in it */
+    bool judged;              /* its health has been said since the start */
     bool repeated;            /* its UUID is another device's too */
     enum device_health health;
     unsigned reasons; /* of its health: what it is judged by, as bits (health.h) */

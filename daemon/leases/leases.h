@@ -125,6 +125,9 @@ uint64_t leases_of_process(const struct leases *leases, const char *key, int32_t
 
 void leases_list(struct call *call, const Itexd__V1__Leases *request);
 void leases_release(struct call *call, const Itexd__V1__LeaseRelease *request);
+/* Ends every lease that holds the card, as an administrator's release does; its holders are told why. ids gets the
+ * numbers of the first `max`. Returns how many there were. */
+unsigned leases_cut(struct leases *leases, const char *key, const char *why, uint64_t *ids, unsigned max);
 void leases_status(const struct leases *leases, Itexd__V1__Status *status);
 void leases_problem(const struct leases *leases, char *text, size_t size);
 
