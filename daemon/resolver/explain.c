@@ -239,6 +239,13 @@ static int put_diagnostic(const struct run *run, const struct state *own, uint32
     return put_because(run, rule, out);
 }
 
+/* That a variable which only the lease sets does nothing here is no news to the job. */
+static bool is_told(const struct run *run, uint32_t rule)
+{
+    return run->base->set->rules[rule].severity != SEVERITY_INFO || bit_test(run->own_holds, rule) ||
+           run->cause[rule] != LEASE_OWNER;
+}
+
 static int put_diagnostics(const struct run *run, const struct state *own, enum policy policy,
                            struct resolution *result)
 {
@@ -247,8 +254,8 @@ static int put_diagnostics(const struct run *run, const struct state *own, enum 
     size_t n = 0;
     int r = 0;
 
-    for (size_t word = 0; word < words; word++)
-        n += (size_t)__builtin_popcountll(run->ever[word]);
+    for (uint32_t rule = next_bit(run->ever, words, 0); rule != NO_RULE; rule = next_bit(run->ever, words, rule + 1))
+        n += is_told(run, rule);
     if (n > RESOLVER_MAX_DIAGNOSTICS) {
         result->diagnostics_omitted = n - RESOLVER_MAX_DIAGNOSTICS;
         n = RESOLVER_MAX_DIAGNOSTICS;
@@ -261,6 +268,8 @@ static int put_diagnostics(const struct run *run, const struct state *own, enum 
         bool applied;
 
         rule = next_bit(run->ever, words, rule);
+        if (!is_told(run, rule))
+            continue;
         applied = policy == POLICY_ENFORCE && is_applied(run, rule);
         r = put_diagnostic(run, own, rule, applied, &diagnostics[result->n_diagnostics++]);
     }

@@ -67,9 +67,9 @@ def line_of(request):
     """The request in the form that resolve-lines reads, one JSON object.
 
     "itex" is a version or null; "facts" are declared (but xla_flags_source, which a client tells);
-    "script_env" gives each variable that the script sets as {"value", "file", "line"}. The answer has
-    those keys of a decision's JSON form that a resolution determines, and "outcome" in each diagnostic;
-    or it is {"error": text}.
+    "lease" gives what a lease sets, null to unset; "script_env" gives each variable that the script sets as
+    {"value", "file", "line"}. The answer has those keys of a decision's JSON form that a resolution
+    determines, and "outcome" in each diagnostic; or it is {"error": text}.
     """
     facts = {name: value for name, value in (request.get("facts") or {}).items() if value is not None}
     if request.get("xla_flags_state"):
@@ -81,6 +81,7 @@ def line_of(request):
         "policy": request.get("policy", "enforce"),
         "apply_errors": bool(request.get("apply_errors")),
         "script_env": request.get("script_env") or {},
+        "lease": request.get("lease") or {},
         "alternatives": bool(request.get("alternatives")),
     }
     return json.dumps(line)

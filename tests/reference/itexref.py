@@ -10,8 +10,9 @@ is right by the texts. Clear and slow is right here.
     itexrules.py   the rules
     itexref.py     prediction, fixpoint, chains, unknowns, verdicts
 
-resolve(request) takes {"env", "facts", "policy", "apply_errors", "script_env"} and returns an answer whose
-keys are those of the JSON form of a decision.
+resolve(request) takes {"env", "facts", "policy", "apply_errors", "script_env", "lease"} and returns an answer
+whose keys are those of the JSON form of a decision. lease is what a lease sets: a value by name, None
+to unset.
 """
 
 import copy
@@ -37,6 +38,7 @@ ASSIGNABLE = {
     "custom_ops": ["false", "true"],
     "itex": ["2.14", "2.15", "newest"],
 }
+LEASE = "the lease"  # as an owner; no rule is called so
 
 
 class State:
@@ -69,6 +71,14 @@ class State:
         facts = self.facts()
         for action in rule.solution(facts):
             new.take(action, rule.id, facts["generation"])
+        return new
+
+    def leased(self, lease: dict[str, Optional[str]]) -> "State":
+        """The state under a lease: what it decides is its own, and no rule's."""
+        new = State(self.env, self.declared, self.script, self.file_state)
+        for name, value in lease.items():
+            new.take(("set" if value is not None else "unset", name, value), LEASE, "")
+            new.owners[name] = (value, LEASE)
         return new
 
     def take(self, action: Action, rule: str, generation: str) -> None:
@@ -142,6 +152,8 @@ class Core(NamedTuple):
     rejected: bool
     left: list[str]  # warnings whose solution policy left alone
     outcomes: dict[str, str]
+    lease_obligations: list[str]
+    by_lease: set[str]  # rules that hold first because of the lease
 
 
 def permitted(rule: Rule, apply_errors: bool) -> bool:
@@ -164,12 +176,17 @@ def differences(own: dict[str, str], final: dict[str, str], script) -> dict[str,
     return {name: final.get(name) for name in names if own.get(name) != final.get(name)}
 
 
-def settle(own: State, apply_errors: bool) -> Core:
+def settle(own: State, lease: dict[str, Optional[str]], apply_errors: bool) -> Core:
     facts = own.facts()
     own_held = holding(facts)
     because: dict[str, list[str]] = {name: [] for name in own_held}
     outcomes = {name: outcome for name, (outcome, _) in own_held.items()}
-    state, held = own, own_held
+    state = own.leased(lease)
+    held = holding(state.facts())
+    lease_obligations = list(state.obligations)
+    by_lease = set(held) - set(own_held)
+    for name in by_lease:
+        because[name], outcomes[name] = [], held[name][0]
     for _ in range(200):
         step = next_step(state, held, apply_errors)
         if step is None:
@@ -203,6 +220,8 @@ def settle(own: State, apply_errors: bool) -> Core:
         rejected=rejected,
         left=left,
         outcomes=outcomes,
+        lease_obligations=lease_obligations,
+        by_lease=by_lease,
     )
 
 
@@ -211,24 +230,24 @@ def variable_of(key: str) -> str:
 
 
 @functools.cache
-def cached_core(env, declared, script, file_state, apply_errors) -> Core:
-    return settle(State(dict(env), dict(declared), dict(script), file_state), apply_errors)
+def cached_core(env, declared, script, lease, file_state, apply_errors) -> Core:
+    return settle(State(dict(env), dict(declared), dict(script), file_state), dict(lease), apply_errors)
 
 
-def core_of(env: dict[str, str], declared: Facts, script, file_state, apply_errors: bool) -> Core:
+def core_of(env: dict[str, str], declared: Facts, script, lease, file_state, apply_errors: bool) -> Core:
     known = {name: value for name, value in declared.items() if value is not None}
-    frozen = [tuple(sorted(part.items())) for part in (env, known, script)]
+    frozen = [tuple(sorted(part.items())) for part in (env, known, script, lease)]
     return cached_core(*frozen, file_state, apply_errors)
 
 
-def unknown_of(env: dict[str, str], declared: Facts, script, file_state, apply_errors: bool) -> list[str]:
+def unknown_of(env: dict[str, str], declared: Facts, script, *rest) -> list[str]:
     """The unknown facts that matter: some joint assignment of the others makes two of its values differ."""
     names = [name for name in ASSIGNABLE if declared.get(name) is None]
     if declared.get("tensorflow") is not None and "itex" in names:
         names.remove("itex")
     answers = {}
     for values in itertools.product(*(ASSIGNABLE[name] for name in names)):
-        core = core_of(env, dict(declared, **dict(zip(names, values))), script, file_state, apply_errors)
+        core = core_of(env, dict(declared, **dict(zip(names, values))), script, *rest)
         answers[values] = (core.mode, core.env, core.obligations, core.outcome)
     found = []
     for index, name in enumerate(names):
@@ -261,7 +280,7 @@ def diagnostics_of(core: Core, advise: bool) -> list[dict[str, Any]]:
             "because": core.because[rule.id],
         }
         for rule in RULES
-        if rule.id in core.because
+        if rule.id in core.because and not (rule.severity == "info" and rule.id in core.by_lease)
     ]
 
 
@@ -273,12 +292,21 @@ def resolve(request: dict[str, Any]) -> dict[str, Any]:
     script = {name: f"{entry['file']}:{entry['line']}" for name, entry in script_env.items()}
     declared = dict(request.get("facts") or {})
     advise = request.get("policy") == "advise"
-    arguments = (env, declared, script, request.get("xla_flags_state"), bool(request.get("apply_errors")))
+    lease = dict(request.get("lease") or {})
+    file_state = request.get("xla_flags_state")
+    arguments = (env, declared, script, lease, file_state, bool(request.get("apply_errors")))
     core = core_of(*arguments)
     unknown = unknown_of(*arguments)
-    changes = {} if advise else core.env
+    verdict = verdict_of(core, advise)
+    changes, obligations = core.env, list(core.obligations)
+    if advise:  # only what the lease needs is in force
+        changes = {name: value for name, value in core.env.items() if name in lease}
+        obligations = core.lease_obligations
+    elif verdict == "rejected":  # there will be no lease
+        changes = {name: value for name, value in core.env.items() if name not in lease}
+        obligations = obligations[len(core.lease_obligations) :]
     return {
-        "verdict": verdict_of(core, advise),
+        "verdict": verdict,
         "mode": core.predicted_mode if advise else core.mode,
         "predicted": {
             "mode": core.predicted_mode,
@@ -289,7 +317,7 @@ def resolve(request: dict[str, Any]) -> dict[str, Any]:
             "set": {name: value for name, value in changes.items() if value is not None},
             "unset": sorted(name for name, value in changes.items() if value is None),
         },
-        "obligations": [] if advise else list(core.obligations),
+        "obligations": obligations,
         "diagnostics": diagnostics_of(core, advise),
         "contradictions": core.contradictions,
         "facts": shown(core.facts, script),

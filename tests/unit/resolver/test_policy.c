@@ -1,6 +1,7 @@
 /* Policies, verdicts, and which unknown facts matter. */
 #include "fixture.h"
 
+#include <errno.h>
 #include <string.h>
 
 static struct rule_set *set;
@@ -13,6 +14,7 @@ static const struct rule_def rules[] = {
     {RULE("slow", SEVERITY_WARNING, OUTCOME_SLOW), ANY(CLAUSE(WHEN("keras", "0"), WHEN("disable_native", "false"))),
      ACTIONS({.kind = ACTION_SET, .name = "ITEX_DISABLE_XLA", .value = "1"})},
     {RULE("shrug", SEVERITY_WARNING, OUTCOME_WARNING), ANY(CLAUSE(WHEN("late_jit", "true")))},
+    {.id = "contradiction", .service = true, .severity = SEVERITY_WARNING, .message = "{detail}", .source = "test"},
 };
 
 static int setup(void **state)
@@ -82,6 +84,74 @@ static void errors_only(void **state)
     check(policy, "keras=3 late_jit=true", VERDICT_OK, MODE_NPD_XLA, "", "shrug");
 }
 
+/* ---- Leases ----------------------------------------------------------------------------------------- */
+
+static const struct env_variable lease[] = {
+    {.name = "ZE_AFFINITY_MASK", .value = "1"},
+    {.name = "ZE_ENABLE_PCI_ID_DEVICE_ORDER", .value = "1"},
+};
+
+static void a_lease_is_in_force(void **state)
+{
+    struct resolve_input policy = {.lease = lease, .n_lease = N(lease)};
+
+    (void)state;
+    check(policy, "keras=3", VERDICT_FIXED, MODE_NPD_XLA, "ZE_AFFINITY_MASK=1 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1", "");
+    check(policy, "keras=3 ZE_AFFINITY_MASK=1 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1", VERDICT_OK, MODE_NPD_XLA, "", "");
+    check(policy, "keras=0", VERDICT_FIXED, MODE_NPD,
+          "ITEX_DISABLE_XLA=1 ZE_AFFINITY_MASK=1 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1", "slow");
+    policy.policy = POLICY_ADVISE;
+    check(policy, "keras=0", VERDICT_ADVISED, MODE_NPD_XLA, "ZE_AFFINITY_MASK=1 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1",
+          "slow");
+    assert_false(diagnostic_of(&result, "slow")->applied);
+}
+
+/* The job's own mask is what it was predicted by; the lease has taken its place, and so it forbids nothing. */
+static void a_lease_makes_rules_moot(void **state)
+{
+    const struct resolve_input policy = {.lease = lease, .n_lease = N(lease)};
+
+    (void)state;
+    check(policy, "keras=3 ZE_AFFINITY_MASK=x", VERDICT_FIXED, MODE_NPD_XLA,
+          "ZE_AFFINITY_MASK=1 ZE_ENABLE_PCI_ID_DEVICE_ORDER=1", "mask");
+    assert_false(diagnostic_of(&result, "mask")->applied);
+    assert_string_equal(fact_of(&result, "affinity_mask"), "invalid");
+    assert_int_equal(result.predicted_outcome, OUTCOME_ABORT);
+}
+
+static void a_lease_owns_its_variables(void **state)
+{
+    static const struct env_variable verbose[] = {{.name = "ITEX_VERBOSE", .value = "loud"}};
+    const struct resolve_input policy = {.lease = verbose, .n_lease = 1};
+
+    (void)state;
+    check(policy, "keras=3", VERDICT_REJECTED, MODE_NPD_XLA, "", "bad contradiction");
+    assert_non_null(strstr(diagnostic_of(&result, "contradiction")->message, "the lease and bad, about ITEX_VERBOSE"));
+    assert_int_equal(diagnostic_of(&result, "bad")->n_because, 0);
+}
+
+static void a_lease_changes_the_script(void **state)
+{
+    static const struct env_variable script[] = {
+        {.name = "ZE_AFFINITY_MASK", .value = "0", .file = "train.py", .line = 7}};
+    const struct resolve_input policy = {.lease = lease, .n_lease = N(lease), .env = script, .n_env = 1};
+
+    (void)state;
+    check(policy, "keras=3", VERDICT_FIXED, MODE_NPD_XLA, "ZE_ENABLE_PCI_ID_DEVICE_ORDER=1", "");
+    assert_true(has_obligation(&result, "script:train.py:7"));
+}
+
+static void a_lease_sets_what_is_known_only(void **state)
+{
+    static const struct env_variable other[] = {{.name = "PATH", .value = "/"}};
+    const struct resolve_input input = {.lease = other, .n_lease = 1};
+    char error[128];
+
+    (void)state;
+    assert_int_equal(resolve(set, &input, &result, error, sizeof error), -EINVAL);
+    assert_string_equal(error, "no lease sets PATH");
+}
+
 static void what_matters_is_told(void **state)
 {
     static const struct {
@@ -130,6 +200,11 @@ int main(void)
         cmocka_unit_test(enforce),
         cmocka_unit_test(advise),
         cmocka_unit_test(errors_only),
+        cmocka_unit_test(a_lease_is_in_force),
+        cmocka_unit_test(a_lease_makes_rules_moot),
+        cmocka_unit_test(a_lease_owns_its_variables),
+        cmocka_unit_test(a_lease_changes_the_script),
+        cmocka_unit_test(a_lease_sets_what_is_known_only),
         cmocka_unit_test(what_matters_is_told),
         cmocka_unit_test(joint_assignments_count),
     };
