@@ -75,7 +75,7 @@ struct job *job_event(const struct store_event *event)
 
 static bool keep_samples(struct job *job, const struct store_sample *samples, size_t n)
 {
-    struct store_sample *own = pool_take(&job->pool, n * sizeof *own);
+    struct store_sample *own = pool_alloc(&job->pool, n * sizeof *own);
 
     if (!own)
         return false;

@@ -39,7 +39,7 @@ int store_read_events(sqlite3 *db, struct job *job)
 
     if (limit > LARGEST_LIMIT)
         limit = LARGEST_LIMIT;
-    wanted->events = pool_take(&job->pool, limit * sizeof *wanted->events);
+    wanted->events = pool_alloc(&job->pool, limit * sizeof *wanted->events);
     if (rc != SQLITE_OK || !wanted->events)
         return rc != SQLITE_OK ? rc : SQLITE_NOMEM;
     sqlite3_bind_int64(rows, 1, limit);

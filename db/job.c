@@ -39,7 +39,7 @@ static bool keep_blob(struct job *job, struct store_blob *blob)
 
 static bool keep_rules(struct job *job, struct store_decision *row)
 {
-    const char **rules = pool_take(&job->pool, row->n_rules * sizeof *rules);
+    const char **rules = pool_alloc(&job->pool, row->n_rules * sizeof *rules);
 
     if (!rules)
         return false;
@@ -58,7 +58,7 @@ bool job_keep_units(struct job *job, const struct store_unit **units, size_t n)
 
     if (n == 0)
         return true;
-    own = pool_take(&job->pool, n * sizeof *own);
+    own = pool_alloc(&job->pool, n * sizeof *own);
     if (!own)
         return false;
     for (size_t i = 0; i < n; i++) {

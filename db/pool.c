@@ -24,7 +24,7 @@ static struct pool_chunk *chunk_new(size_t size)
     return chunk;
 }
 
-void *pool_take(struct pool *pool, size_t size)
+void *pool_alloc(struct pool *pool, size_t size)
 {
     const size_t align = alignof(max_align_t);
     struct pool_chunk *chunk = pool->chunks;
@@ -45,7 +45,7 @@ void *pool_take(struct pool *pool, size_t size)
 
 void *pool_copy(struct pool *pool, const void *data, size_t size)
 {
-    char *copy = pool_take(pool, size + 1);
+    char *copy = pool_alloc(pool, size + 1);
 
     if (!copy)
         return NULL;

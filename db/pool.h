@@ -14,7 +14,7 @@ struct pool {
     }
 
 /* NULL where memory is short. Aligned for any type. */
-void *pool_take(struct pool *pool, size_t size);
+void *pool_alloc(struct pool *pool, size_t size);
 /* A copy with a NUL behind it. */
 void *pool_copy(struct pool *pool, const void *data, size_t size);
 void pool_clear(struct pool *pool);

@@ -351,7 +351,7 @@ static int query_start(sqlite3 *db, struct job *job)
         filter->limit = DEFAULT_LIMIT;
     if (filter->limit > LARGEST_LIMIT)
         filter->limit = LARGEST_LIMIT;
-    query->found = pool_take(&job->pool, filter->limit * sizeof *query->found);
+    query->found = pool_alloc(&job->pool, filter->limit * sizeof *query->found);
     if (!query->found)
         return SQLITE_NOMEM;
     query->low = 0;
@@ -415,7 +415,7 @@ static int read_found(sqlite3 *db, struct job *job)
     size_t bytes = 0, i;
     int rc = store_rows_prepare(db, &reader);
 
-    query->rows = pool_take(&job->pool, query->n_found * sizeof *query->rows);
+    query->rows = pool_alloc(&job->pool, query->n_found * sizeof *query->rows);
     if (rc != SQLITE_OK || !query->rows)
         return rc != SQLITE_OK ? rc : SQLITE_NOMEM;
     for (i = 0; i < query->n_found; i++) {

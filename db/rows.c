@@ -130,7 +130,7 @@ static struct store_unit read_unit(struct copier *copier)
 static struct store_unit *grow_units(struct pool *pool, const struct store_unit *units, size_t n, size_t *room)
 {
     size_t larger = *room ? *room * 2 : FIRST_UNITS;
-    struct store_unit *copy = pool_take(pool, larger * sizeof *copy);
+    struct store_unit *copy = pool_alloc(pool, larger * sizeof *copy);
 
     for (size_t i = 0; copy && i < n; i++)
         copy[i] = units[i];

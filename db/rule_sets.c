@@ -127,7 +127,7 @@ static int grow(struct job *job, size_t *room)
 {
     struct rule_sets_job *wanted = &job->of.rule_sets;
     size_t larger = *room ? *room * 2 : 16;
-    struct store_rule_set *sets = pool_take(&job->pool, larger * sizeof *sets);
+    struct store_rule_set *sets = pool_alloc(&job->pool, larger * sizeof *sets);
 
     if (!sets)
         return SQLITE_NOMEM;
