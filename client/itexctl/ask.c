@@ -270,7 +270,7 @@ static int fill_devices(const struct ask *ask, Itexd__V1__DeviceRequest *devices
     devices->shared = ask->shared;
     devices->allow_none = ask->allow_none;
     devices->has_wait_ms = ask->wait >= 0;
-    devices->wait_ms = ask->wait > UINT32_MAX ? UINT32_MAX : (uint32_t)ask->wait;
+    devices->wait_ms = ask->wait < 0 ? 0 : ask->wait > UINT32_MAX ? UINT32_MAX : (uint32_t)ask->wait;
     devices->has_numa = ask->numa >= 0;
     devices->numa = ask->numa >= 0 ? (int32_t)ask->numa : 0;
     int r = resolve_request_string(&devices->model, ask->model);

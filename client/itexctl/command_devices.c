@@ -189,10 +189,10 @@ static void report_drained(const Itexd__V1__DeviceShowReply *shown, bool drain)
     char title[160];
     device_title(shown, title, sizeof(title));
     if (drain)
-        printf("%s is drained: it gets no new lease%s%s\n", title, held ? "; still held by " : "",
-               held ? device->holder : "");
+        print_linef("%s is drained: it gets no new lease%s%s", title, held ? "; still held by " : "",
+                    held ? device->holder : "");
     else
-        printf("%s is no longer drained; it is %s\n", title, device->state ? device->state : "?");
+        print_linef("%s is no longer drained; it is %s", title, device->state ? device->state : "?");
 }
 
 static int set_drained(struct context *context, const struct operands *operands, bool drain, const char *reason)

@@ -174,11 +174,12 @@ static void report_released(const Itexd__V1__LeaseInfo *lease, const char *mark,
     mark_prefix(mark, prefix);
     if (lease->has_uid)
         snprintf(owner, sizeof(owner), ", uid %u", lease->uid);
-    printf("%slease %" PRIu64 " (%s%s%s%s) %s", prefix, lease->id, devices ? devices : "?", owner,
-           lease->job ? ", job " : "", lease->job ? lease->job : "", dry_run ? "would be released" : "is released");
-    if (lease->n_holders > 0)
-        printf("; its processes %s on: %s", dry_run ? "would go" : "go", holders ? holders : "?");
-    putchar('\n');
+    const char *then = lease->n_holders == 0 ? ""
+                       : dry_run             ? "; its processes would go on: "
+                                             : "; its processes go on: ";
+    print_linef("%slease %" PRIu64 " (%s%s%s%s) %s%s%s", prefix, lease->id, devices ? devices : "?", owner,
+                lease->job ? ", job " : "", lease->job ? lease->job : "", dry_run ? "would be released" : "is released",
+                then, lease->n_holders > 0 && holders ? holders : "");
 }
 
 static int release_run(struct context *context, const struct operands *operands)

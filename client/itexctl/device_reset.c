@@ -151,9 +151,9 @@ static void report_reset(const struct context *context, const Itexd__V1__DeviceS
         json_print(stdout, object);
     } else {
         for (size_t i = 0; i < begun->n_held_by; i++)
-            printf("%s was held: %s has been cut\n", title, begun->held_by[i]);
+            print_linef("%s was held: %s has been cut", title, begun->held_by[i]);
         if (report->done)
-            printf("%s has been reset\n", title);
+            print_linef("%s has been reset", title);
     }
     if (!report->done)
         note("%s could not be reset: %s", title, report->error);

@@ -154,7 +154,7 @@ static int add_metric(struct table *table, const Itexd__V1__Metric *metric)
 
 static int print_metrics(const struct printer *printer, const Itexd__V1__DeviceInfo *device)
 {
-    static const struct table_column columns[] = {{"  METRIC", false, 0, false},
+    static const struct table_column columns[] = {{"METRIC", false, 0, false},
                                                   {"NOW", false, 0, false},
                                                   {"MEAN OF THE HOUR", false, 0, false},
                                                   {"HIGHEST", false, 0, true}};
@@ -163,8 +163,9 @@ static int print_metrics(const struct printer *printer, const Itexd__V1__DeviceI
         return 0;
     fputc('\n', printer->out);
     if (device->has_sampled_ms) {
-        fprintf(printer->out, "%sMeasured at %s%s\n", tone_start(printer, TONE_BOLD),
-                time_text(device->sampled_ms, sampled), tone_end(printer));
+        char heading[TIME_TEXT_SIZE + 16];
+        snprintf(heading, sizeof(heading), "Measured at %s", time_text(device->sampled_ms, sampled));
+        print_heading(printer, TONE_BOLD, heading);
     } else {
         print_heading(printer, TONE_BOLD, "Not measured yet");
     }
@@ -191,15 +192,20 @@ static void print_events(const struct printer *printer, const Itexd__V1__DeviceS
     }
 }
 
+static void print_title(const struct printer *printer, const Itexd__V1__DeviceInfo *device)
+{
+    char title[512], number[32] = "";
+    if (device->has_id)
+        snprintf(number, sizeof(number), "device %u, ", device->id);
+    snprintf(title, sizeof(title), "%.40s: %s%.300s%s", device->state ? device->state : "?", number,
+             device->name ? device->name : "without a name", device->drained ? ", drained: it gets no new lease" : "");
+    print_heading(printer, state_tone(device), title);
+}
+
 int print_device(const struct printer *printer, const Itexd__V1__DeviceShowReply *shown)
 {
     const Itexd__V1__DeviceInfo *device = shown->device;
-    const char *state = device->state ? device->state : "?";
-    fprintf(printer->out, "%s%s%s: ", tone_start(printer, state_tone(device)), state, tone_end(printer));
-    if (device->has_id)
-        fprintf(printer->out, "device %u, ", device->id);
-    fprintf(printer->out, "%s%s\n", device->name ? device->name : "without a name",
-            device->drained ? ", drained: it gets no new lease" : "");
+    print_title(printer, device);
     if (device->cause && device->cause[0])
         print_field(printer, "because", device->cause);
     print_hardware(printer, device);

@@ -242,6 +242,16 @@ void print_paragraphf(const struct printer *printer, int indent, const char *for
     print_paragraph(printer, indent, text ? text : "out of memory");
 }
 
+void print_linef(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    CLEANUP(freep) char *text = formatted(format, arguments);
+    va_end(arguments);
+    CLEANUP(freep) char *clean = text ? visible(text) : NULL;
+    printf("%s\n", clean ? clean : "out of memory");
+}
+
 const char *time_text(uint64_t ms, char text[TIME_TEXT_SIZE])
 {
     time_t seconds = (time_t)(ms / 1000);
