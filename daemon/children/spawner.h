@@ -55,7 +55,7 @@ int spawner_spawn(struct spawner *spawner, enum child_kind kind, const struct sp
 /* No callback with this context runs any more. */
 void spawner_forget(struct spawner *spawner, const void *context);
 bool spawner_failed(const struct spawner *spawner);
-/* Ends the spawner, which kills its children; waits for it a second at most. */
+/* Ends the spawner, which kills its children; waits for it a second at most. NULL is none. */
 void spawner_stop(struct spawner *spawner);
 
 #endif
