@@ -5,10 +5,14 @@
  * Order of the start: configuration, database, rules, socket. So a client that can connect is served, and a service
  * that cannot serve never takes the socket.
  */
+#include "daemon/children/inside.h"
+#include "daemon/children/spawner.h"
 #include "daemon/handlers.h"
+#include "daemon/keeper/keeper.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
 #include "daemon/status.h"
+#include "daemon/worker/device_worker.h"
 #include "proto/cleanup.h"
 #include "proto/clock.h"
 
@@ -22,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -297,6 +302,8 @@ static int start(struct service *service)
     outcomes_init(&service->outcomes, OUTCOME_CACHE_BYTES);
     decider_init(&service->decider);
     service->start_ms = clock_wall_ms();
+    if (service->spawner && spawner_attach(service->spawner, service->base) < 0)
+        return EXIT_INTERNAL;
     raise_descriptor_limit(&service->options);
     find_administrators(service);
     error = open_store(service);
@@ -334,8 +341,21 @@ static void finish(struct service *service)
         requests_deinit(&service->requests);
         outcomes_clear(&service->outcomes);
         memory_deinit(&service->memory);
-        event_base_free(service->base);
     }
+    spawner_stop(service->spawner);
+    if (service->base)
+        event_base_free(service->base);
+}
+
+/* While the process has neither threads nor clients. From then on it has no capabilities. */
+static int start_spawner(struct service *service)
+{
+    if (service->options.devices != OPTION_DEVICES_AUTO)
+        return 0;
+    service->spawner = spawner_start();
+    if (!service->spawner)
+        log_event(LOG_ERROR, "no-spawner", LOG_TEXT("message", strerror(errno)));
+    return service->spawner ? 0 : EXIT_INTERNAL;
 }
 
 static int serve(struct service *service)
@@ -344,6 +364,9 @@ static int serve(struct service *service)
 
     signal(SIGPIPE, SIG_IGN);
     log_set_level(level_of(&service->options));
+    status = start_spawner(service);
+    if (status != 0)
+        return status;
     log_start();
     status = start(service);
     if (status == 0) {
@@ -401,6 +424,24 @@ static int run(struct service *service)
     return service->options.check ? check(&service->options) : serve(service);
 }
 
+/* What the spawner starts is this program too, by a word of its own: children/inside.h. */
+static void become_child(int argc, char **argv)
+{
+    static const struct {
+        const char *word, *name;
+        int (*main)(int argc, char **argv);
+    } children[] = {
+        {CHILD_WORD_DEVICE_WORKER, "itexd-worker", device_worker_main},
+        {CHILD_WORD_KEEPER, "itexd-keeper", keeper_main},
+    };
+
+    for (size_t i = 0; argc > 1 && i < sizeof children / sizeof *children; i++)
+        if (strcmp(argv[1], children[i].word) == 0) {
+            prctl(PR_SET_NAME, children[i].name);
+            exit(children[i].main(argc, argv));
+        }
+}
+
 /* A standard descriptor that is closed would be the next file or client, and the log be written there. */
 static void occupy_standard_descriptors(void)
 {
@@ -415,9 +456,11 @@ static void occupy_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
-    struct service *service = calloc(1, sizeof *service);
+    struct service *service;
     int status;
 
+    become_child(argc, argv);
+    service = calloc(1, sizeof *service);
     if (!service)
         return EXIT_INTERNAL;
     occupy_standard_descriptors();
