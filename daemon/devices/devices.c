@@ -2,6 +2,7 @@
  * The devices as the service has them: from the database at the start, kept in it, told to the leases, and what happens
  * to them said once to everybody: log, database, holders.
  */
+#include "daemon/decide_devices.h"
 #include "daemon/devices/cards.h"
 #include "daemon/devices/devices_own.h"
 #include "daemon/leases/leases.h"
@@ -82,6 +83,7 @@ void devices_publish(struct devices *devices)
         return;
     n = cards_of_devices(&devices->set, cards);
     leases_set_cards(devices->service->leases, cards, n);
+    decide_devices_settled(devices->service); /* who asked before anything was known */
 }
 
 void devices_settle(struct devices *devices)

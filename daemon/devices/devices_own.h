@@ -14,7 +14,7 @@
 
 #include <sys/queue.h>
 
-#define DEVICES_PING_MS 5000
+#define DEVICES_TICK_LONGEST_MS 5000
 #define DEVICES_AGGREGATE_MS (5u * 60 * 1000)
 /* Shorter sample intervals do not make a worker stale sooner. */
 #define DEVICES_STALE_LEAST_MS 1000

@@ -2,8 +2,8 @@
  * The device worker from the loop's side: when it is started, what it is asked, and what its silence means.
  *
  * One request is outstanding at a time. After each start the first is the inventory; samples, whose numbers are those
- * of the inventory, are asked only of the process that gave it. One tick, at the sample interval or DEVICES_PING_MS,
- * whichever is shorter, sees to everything that has its time.
+ * of the inventory, are asked only of the process that gave it. One tick, at the sample interval or
+ * DEVICES_TICK_LONGEST_MS, whichever is shorter, sees to everything that has its time.
  */
 #include "daemon/devices/devices_own.h"
 #include "daemon/leases/enforcement.h"
@@ -124,21 +124,6 @@ static void ask_samples(struct devices *devices)
         devices->sampled_ms = devices->asked_ms;
 }
 
-static void on_pong(void *context, const Itexd__Child__Reply *reply)
-{
-    heard(context, reply);
-}
-
-static void ask_ping(struct devices *devices)
-{
-    Itexd__Child__Request request = ITEXD__CHILD__REQUEST__INIT;
-    Itexd__Child__Ping ping = ITEXD__CHILD__PING__INIT;
-
-    request.body_case = ITEXD__CHILD__REQUEST__BODY_PING;
-    request.ping = &ping;
-    ask(devices, &request, devices->service->options.worker_deadline, on_pong);
-}
-
 /* A little less than the interval has passed where the tick came early. */
 static bool sample_is_due(const struct devices *devices, uint64_t now_ms)
 {
@@ -156,8 +141,6 @@ static void ask_what_is_due(struct devices *devices, uint64_t now_ms)
         ask_inventory(devices);
     else if (sample_is_due(devices, now_ms))
         ask_samples(devices);
-    else if (now_ms - devices->asked_ms >= DEVICES_PING_MS)
-        ask_ping(devices);
 }
 
 /* ---- Its life --------------------------------------------------------------------------------------------- */
@@ -291,8 +274,8 @@ static int arm_tick(struct devices *devices)
     uint64_t interval = devices->service->options.sample_interval;
     struct timeval every;
 
-    if (interval > DEVICES_PING_MS)
-        interval = DEVICES_PING_MS;
+    if (interval > DEVICES_TICK_LONGEST_MS)
+        interval = DEVICES_TICK_LONGEST_MS;
     every = (struct timeval){.tv_sec = (time_t)(interval / 1000), .tv_usec = (suseconds_t)(interval % 1000 * 1000)};
     return event_add(devices->tick, &every) == 0 ? 0 : -ENOMEM;
 }
