@@ -8,14 +8,14 @@
 #include <string.h>
 
 #define CHOOSE_SETS 4000
-#define CHOOSE_STEPS 20000
+#define CHOOSE_STEPS 8000
 
 struct candidate {
     uint8_t card;
-    uint8_t units; /* that are free for the want */
-    uint8_t spare; /* untouched by anybody: better left to who needs more of them */
-    int numa;
-    uint64_t links; /* to other candidates, by their place here */
+    uint8_t units;        /* that are free for the want */
+    uint8_t spare;        /* untouched by anybody: better left to who needs more of them */
+    uint64_t links, near; /* other candidates, by their place here: linked, on the same NUMA node */
+    bool off;             /* not on the preferred node */
 };
 
 struct choice {
@@ -40,32 +40,26 @@ static struct unit unit_at(const struct pool *pool, const struct want *want, siz
     return (struct unit){.card = (uint8_t)card, .tile = whole ? -1 : (int8_t)tile};
 }
 
-static bool unit_free(const struct pool *pool, const struct want *want, struct unit unit)
-{
-    const struct units one = {.items = {unit}, .n = 1};
-
-    return pool_free(pool, &one, want);
-}
-
 static bool untouched(const struct pool *pool, const struct want *want, struct unit unit)
 {
     struct want alone = *want;
 
     alone.shared = false;
-    return unit_free(pool, &alone, unit);
+    return pool_unit_free(pool, unit, &alone);
 }
 
 static void add_candidate(const struct pool *pool, struct choice *choice, size_t card)
 {
     const struct want *want = choice->want;
-    struct candidate candidate = {.card = (uint8_t)card, .numa = pool->cards[card].numa};
+    struct candidate candidate = {.card = (uint8_t)card,
+                                  .off = want->numa >= 0 && pool->cards[card].numa != want->numa};
     unsigned n = pool_card_units(pool, want, card);
     size_t at = choice->n;
 
     for (unsigned i = 0; i < n; i++) {
         const struct unit unit = unit_at(pool, want, card, i);
 
-        candidate.units += unit_free(pool, want, unit);
+        candidate.units += pool_unit_free(pool, unit, want);
         candidate.spare += untouched(pool, want, unit);
     }
     if (candidate.units == 0)
@@ -82,9 +76,13 @@ static void find_candidates(const struct pool *pool, uint64_t without, struct ch
         if (!(without >> i & 1) && pool->cards[i].grantable && !pool->cards[i].absent)
             add_candidate(pool, choice, i);
     for (size_t i = 0; i < choice->n; i++)
-        for (size_t j = 0; j < choice->n; j++)
-            if (pool->cards[choice->items[i].card].links >> choice->items[j].card & 1)
-                choice->items[i].links |= UINT64_C(1) << j;
+        for (size_t j = 0; j < choice->n; j++) {
+            const struct pool_card *a = &pool->cards[choice->items[i].card];
+            const struct pool_card *b = &pool->cards[choice->items[j].card];
+
+            choice->items[i].links |= (a->links >> choice->items[j].card & 1) << j;
+            choice->items[i].near |= (uint64_t)(a->numa == b->numa) << j;
+        }
 }
 
 /* The units of the `size` cards outside the set (and other than `but`) that have most. */
@@ -120,9 +118,8 @@ static void grow(const struct choice *choice, struct set *set, size_t at)
     unsigned linked = (unsigned)__builtin_popcountll(new->links & set->members);
 
     set->unlinked += set->n - linked;
-    for (uint64_t rest = set->members; rest; rest &= rest - 1)
-        set->apart += choice->items[__builtin_ctzll(rest)].numa != new->numa;
-    set->off += choice->want->numa >= 0 && new->numa != choice->want->numa;
+    set->apart += set->n - (unsigned)__builtin_popcountll(new->near & set->members);
+    set->off += new->off;
     /* Links to members are inside from now on; those to others are cut if it stays so. */
     set->broken += (unsigned)__builtin_popcountll(new->links) - 2 * linked;
     set->units += new->units;
@@ -243,7 +240,7 @@ static unsigned take_units(const struct pool *pool, const struct choice *choice,
         for (unsigned i = 0; i < n && left > 0; i++) {
             const struct unit unit = unit_at(pool, want, card, i);
 
-            if (untouched(pool, want, unit) != (fresh == 1) || !unit_free(pool, want, unit))
+            if (untouched(pool, want, unit) != (fresh == 1) || !pool_unit_free(pool, unit, want))
                 continue;
             *taken |= (uint8_t)(1u << i);
             left--;

@@ -93,7 +93,7 @@ static struct lease_wait *wait_new(struct leases *leases, const struct lease_ask
     wait->ask.pidfd = fcntl(ask->pidfd, F_DUPFD_CLOEXEC, 3);
     wait->local_rank = ask->devices->has_local_rank ? ask->devices->local_rank : 0;
     wait->wait_ms = ask->devices->wait_ms;
-    wait->visible = cards_visible(leases, ask->devices);
+    wait->visible = access_told(leases, ask->uid, cards_visible(leases, ask->devices));
     leases->n_waits++;
     if (wait->ask.pidfd >= 0)
         return wait;

@@ -49,7 +49,7 @@ struct lease {
     /* Access (leases_access.c). */
     unsigned outstanding; /* answers of the keeper; before the first grant, or while draining */
     char failed[LEASES_DETAIL_SIZE];
-    bool in_use;
+    bool in_use, drained;
     uint64_t drain_until_ms;
     struct event *look_again;
 };
@@ -155,12 +155,15 @@ void waits_free(struct leases *leases);
 int live_load(struct leases *leases);
 int live_save(struct leases *leases);
 
-/* leases_access.c: a fresh lease's nodes are made its holder's; true: they are, or need not be. */
-bool access_grant(struct lease *lease);
+/* leases_access.c: a lease's nodes are made its holder's; `outstanding` until they are, `failed` where they cannot be.
+ */
+void access_grant(struct lease *lease);
 /* An ended lease's nodes are made as before, and who still uses its cards is waited for; ends with lease_forget. */
 void access_drain(struct lease *lease);
-/* Cards of the others' leases that this user cannot open, and of its own, which it can. */
-uint64_t access_visible(const struct leases *leases, uint32_t uid, uint64_t told);
 bool access_enforced(const struct leases *leases);
+/* What the user said it can open, were nothing leased: who can open all cards that are nobody's can open any. */
+uint64_t access_told(const struct leases *leases, uint32_t uid, uint64_t told);
+/* What the user can open now: of what it said, not what is others', and what is its own. */
+uint64_t access_visible(const struct leases *leases, uint32_t uid, uint64_t told);
 
 #endif

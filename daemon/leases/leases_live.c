@@ -262,6 +262,8 @@ static void end_dead(struct leases *leases)
         next = TAILQ_NEXT(lease, link);
         if (TAILQ_EMPTY(&lease->members))
             lease_end(lease, "its holder ended while itexd was away");
+        else if (!lease->recorded)
+            access_grant(lease);
     }
 }
 

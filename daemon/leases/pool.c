@@ -200,15 +200,20 @@ static bool tile_free(const struct pool *pool, struct unit unit, int t, const st
             tile->claimed_bytes + claim_of(pool, unit, want) <= card->memory_bytes / card->n_tiles);
 }
 
+bool pool_unit_free(const struct pool *pool, struct unit unit, const struct want *want)
+{
+    int end = unit.tile < 0 ? (int)pool->cards[unit.card].n_tiles : unit.tile + 1;
+
+    for (int t = FIRST_TILE(unit); t < end; t++)
+        if (!tile_free(pool, unit, t, want))
+            return false;
+    return true;
+}
+
 bool pool_free(const struct pool *pool, const struct units *units, const struct want *want)
 {
-    for (size_t i = 0; i < units->n; i++) {
-        const struct unit unit = units->items[i];
-        int end = unit.tile < 0 ? (int)pool->cards[unit.card].n_tiles : unit.tile + 1;
-
-        for (int t = FIRST_TILE(unit); t < end; t++)
-            if (!tile_free(pool, unit, t, want))
-                return false;
-    }
+    for (size_t i = 0; i < units->n; i++)
+        if (!pool_unit_free(pool, units->items[i], want))
+            return false;
     return true;
 }

@@ -100,5 +100,6 @@ void pool_record(struct pool *pool, const struct units *units, bool begins);
 /* Nothing is taken or held any more: before everything is taken again, because cards have changed. */
 void pool_empty(struct pool *pool);
 bool pool_free(const struct pool *pool, const struct units *units, const struct want *want);
+bool pool_unit_free(const struct pool *pool, struct unit unit, const struct want *want);
 
 #endif
