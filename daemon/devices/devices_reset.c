@@ -76,21 +76,32 @@ static void give_up(struct devices *devices, struct device_reset *reset)
                 "the device worker hangs in the kernel and still has the device open; --force resets all the same");
 }
 
+static bool hangs(const struct devices *devices, const struct device_reset *reset)
+{
+    return child_state(devices->worker) == CHILD_STUCK || clock_steady_ms() - reset->begin_ms >= WORKER_END_MS;
+}
+
+/* The first that can be answered, one way or the other: while it waits it has a call. */
+static struct device_reset *first_due(const struct devices *devices, bool gone)
+{
+    struct device_reset *reset;
+
+    LIST_FOREACH(reset, &devices->resets, link)
+    if (reset->call && (gone || hangs(devices, reset)))
+        return reset;
+    return NULL;
+}
+
+/* An answer may end its peer, and with it other resets: so the list is begun again after each. */
 void devices_resets_check(struct devices *devices)
 {
-    struct device_reset *reset = LIST_FIRST(&devices->resets), *next;
     bool gone = !devices->worker || child_pid(devices->worker) == 0;
-    bool hangs;
+    struct device_reset *reset;
 
-    if (!reset)
-        return;
-    for (; reset; reset = next) {
-        next = LIST_NEXT(reset, link);
-        hangs = !gone &&
-                (child_state(devices->worker) == CHILD_STUCK || clock_steady_ms() - reset->begin_ms >= WORKER_END_MS);
-        if (reset->call && (gone || (hangs && reset->force)))
+    while ((reset = first_due(devices, gone))) {
+        if (gone || reset->force)
             answer(reset);
-        else if (reset->call && hangs)
+        else
             give_up(devices, reset);
     }
 }

@@ -357,3 +357,39 @@ void leases_release(struct call *call, const Itexd__V1__LeaseRelease *request)
     reply.lease_release = &release;
     call_reply(call, &reply);
 }
+
+static bool covers(const struct lease *lease, const char *key)
+{
+    const struct pool *pool = &lease->leases->pool;
+
+    for (size_t i = 0; i < lease->units.n; i++)
+        if (strcmp(pool->cards[lease->units.items[i].card].key, key) == 0)
+            return true;
+    return false;
+}
+
+/* Ending one may end others with it, so the list is begun again after each. What a scheduler gave stays. */
+unsigned leases_cut(struct leases *leases, const char *key, const char *why, uint64_t *ids, unsigned max)
+{
+    struct lease *lease;
+    struct lease_member *member;
+    unsigned n = 0;
+
+    leases_tell_holders(leases, key, why);
+again:
+    TAILQ_FOREACH(lease, &leases->list, link)
+    {
+        if (lease->recorded || lease->ended || !covers(lease, key))
+            continue;
+        if (n < max)
+            ids[n] = lease->id;
+        n++;
+        log_event(LOG_NOTICE, "lease-cut", LOG_NUMBER("lease", lease->id), LOG_TEXT("why", why));
+        lease->refs++;
+        while ((member = TAILQ_FIRST(&lease->members)))
+            member_end(member, why);
+        lease_put(lease);
+        goto again;
+    }
+    return n;
+}
