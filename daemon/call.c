@@ -1,5 +1,6 @@
 /* The life of a request between its decoding and its answer. */
 #include "daemon/call.h"
+#include "daemon/devices/devices.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
 #include "daemon/wire.h"
@@ -94,9 +95,23 @@ void call_done(struct call *call)
     call_reply(call, &reply);
 }
 
+/* Were devices asked for? Only looked at where they are no real GPUs. */
+static bool asked_for_devices(const struct store_decision *row)
+{
+    Itexd__V1__Facts *facts = itexd__v1__facts__unpack(NULL, row->facts.size, row->facts.data);
+    bool asked = row->lease != 0 || (facts && facts->devices && facts->devices->count > 0);
+
+    itexd__v1__facts__free_unpacked(facts, NULL);
+    return asked;
+}
+
 void call_decision(struct call *call, const struct store_decision *row)
 {
-    call_packet(call, wire_decision(call->service->server.outbound, call->id, row));
+    const char *substitute = devices_substitute(call->service->devices);
+
+    if (substitute && !asked_for_devices(row))
+        substitute = NULL;
+    call_packet(call, wire_decision(call->service->server.outbound, call->id, row, substitute));
 }
 
 void call_refuse(struct call *call, enum refusal refusal, const char *detail)

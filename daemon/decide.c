@@ -1,11 +1,12 @@
 /* The main job of itexd. Everything here runs in the loop and none of it waits. */
 #include "daemon/decide.h"
-#include "daemon/decision/decision.h"
+#include "daemon/decide_devices.h"
+#include "daemon/devices/devices.h"
+#include "daemon/leases/leases.h"
 #include "daemon/log.h"
+#include "daemon/question.h"
 #include "daemon/rules/rules.h"
 #include "daemon/service.h"
-#include "daemon/wire.h"
-#include "proto/cleanup.h"
 #include "proto/clock.h"
 
 #include <errno.h>
@@ -17,10 +18,11 @@ struct pending {
     LIST_ENTRY(pending) all;
     STAILQ_ENTRY(pending) link; /* if blocked */
     struct service *service;
-    struct store_decision row; /* job and step are its own; the rest points into what it holds below */
+    struct store_decision row; /* job, step and units are its own; the rest points into what it holds below */
     struct outcome_entry *outcome;
     struct ruleset *set;
     struct request_entry *entry; /* whose waiters get the answer */
+    struct lease_member *member; /* that is told of it; NULL: none */
 };
 
 void decider_init(struct decider *decider)
@@ -28,6 +30,7 @@ void decider_init(struct decider *decider)
     *decider = (struct decider){.resolution = RESOLUTION_INIT};
     LIST_INIT(&decider->pending);
     STAILQ_INIT(&decider->blocked);
+    LIST_INIT(&decider->askings);
 }
 
 static void pending_free(struct pending *pending)
@@ -37,6 +40,7 @@ static void pending_free(struct pending *pending)
     ruleset_put(pending->set);
     free((void *)pending->row.job);
     free((void *)pending->row.step);
+    free((void *)pending->row.units);
     free(pending);
 }
 
@@ -51,114 +55,47 @@ void decider_deinit(struct decider *decider)
         pending_free(pending);
     }
     resolution_free(&decider->resolution);
+    free(decider->key);
 }
 
-/* ---- Resolving -------------------------------------------------------------------------------------------- */
-
-/* What a resolution needs to know beside the request. */
-struct question {
-    const Itexd__V1__Resolve *request;
-    const struct ruleset *set;
-    bool advise;
-    char error[512];
-};
-
-/* This version has no devices to give: a job that cannot do without gets none, and is not told to run. */
-static void answer_devices(const Itexd__V1__Resolve *request, struct resolution *resolution)
+void decide_refuse(struct service *service, struct request_entry *entry, enum refusal refusal, const char *detail)
 {
-    const Itexd__V1__DeviceRequest *devices = request->devices;
+    struct call *call;
 
-    if (!devices || devices->count == 0 || devices->allow_none)
-        return;
-    resolution->mode = MODE_NONE;
-    resolution->verdict = VERDICT_REJECTED;
-}
-
-static int note_other_rules(const struct question *question, struct resolution *resolution)
-{
-    const char *inherited = question->request->inherited_digest;
-    const char *digest = question->set->digest;
-    int error;
-
-    if (!inherited || !*inherited || strcmp(inherited, digest) == 0)
-        return 0;
-    error = resolution_add(rules_compiled(question->set->rules), resolution, "ruleset-differs", inherited);
-    return error == -ENOENT ? 0 : error; /* a set without this rule does not speak about it */
-}
-
-/* Told before it is recorded: a decision that nobody can be sent would be in everybody's way. */
-static int too_large(struct question *question)
-{
-    snprintf(question->error, sizeof question->error,
-             "what would have to be changed does not fit in an answer; shorten TF_XLA_FLAGS, or the file it names");
-    return -EINVAL;
-}
-
-/* 0; -EINVAL with the error's text; -ENOMEM. */
-static int resolve_anew(struct question *question, struct resolution *resolution, struct outcome_entry **out)
-{
-    CLEANUP(decision_input_clear) struct decision_input input = DECISION_INPUT_INIT;
-    struct store_blob facts = {.data = NULL}, outcome = {.data = NULL};
-    int error =
-        decision_input_read(question->request, question->advise, &input, question->error, sizeof question->error);
-
-    if (error == 0)
-        error = resolve(rules_compiled(question->set->rules), &input.resolve, resolution, question->error,
-                        sizeof question->error);
-    if (error == 0)
-        error = note_other_rules(question, resolution);
-    if (error == 0) {
-        answer_devices(question->request, resolution);
-        error = decision_pack_facts(question->request, resolution, (uint8_t **)&facts.data, &facts.size);
-    }
-    if (error == 0)
-        error = decision_pack_outcome(resolution, NULL, 0, (uint8_t **)&outcome.data, &outcome.size);
-    if (error == 0 && !wire_outcome_fits(outcome))
-        error = too_large(question);
-    if (error < 0) {
-        free((void *)facts.data);
-        free((void *)outcome.data);
-        return error;
-    }
-    *out = outcome_new(resolution, facts, outcome);
-    return *out ? 0 : -ENOMEM;
-}
-
-/* Everything of the request that the resolution depends on, as bytes. NULL without memory. */
-static const void *make_key(struct service *service, const struct question *question, size_t *size)
-{
-    Itexd__V1__Resolve key = *question->request;
-    uint8_t *bytes;
-
-    key.has_request_id = false;
-    key.job = key.step = NULL;
-    key.holder = NULL;
-    key.has_lease = false;
-    if (!key.policy)
-        key.policy = (char *)(question->advise ? "advise" : "enforce");
-    bytes = service->memory.allocator.alloc(&service->memory, itexd__v1__resolve__get_packed_size(&key) + 1);
-    *size = bytes ? itexd__v1__resolve__pack(&key, bytes) : 0;
-    return bytes;
-}
-
-static int find_outcome(struct service *service, struct question *question, struct outcome_entry **out)
-{
-    size_t size;
-    const void *key = make_key(service, question, &size);
-    int error;
-
-    if (!key)
-        return -ENOMEM;
-    *out = outcomes_find(&service->outcomes, key, size);
-    if (*out)
-        return 0;
-    error = resolve_anew(question, &service->decider.resolution, out);
-    if (error == 0)
-        outcomes_keep(&service->outcomes, *out, key, size);
-    return error;
+    while ((call = TAILQ_FIRST(&entry->waiters)))
+        call_refuse(call, refusal, detail);
+    requests_drop(&service->requests, entry);
 }
 
 /* ---- Storing ---------------------------------------------------------------------------------------------- */
+
+/* The offer made for this request, if it lasts, is the peer's from now on. */
+static bool attach(struct service *service, const struct request_key *key, uint32_t owner, struct peer *peer)
+{
+    struct lease_member *member = leases_find_request(service->leases, key->id, owner, peer);
+
+    if (member)
+        lease_member_drop(member); /* only this use of it: it has been settled */
+    return member != NULL;
+}
+
+/* The lease hears of the decision before the client does, who may accept at once. A retry that waits for the same
+ * answer is as good as who asked first. */
+static void settle_member(struct pending *pending)
+{
+    struct request_entry *entry = pending->entry;
+    struct call *call;
+
+    if (!pending->member)
+        return;
+    lease_member_settle(pending->member, pending->row.id);
+    call = TAILQ_FIRST(&entry->waiters);
+    if (!call || !TAILQ_NEXT(call, waiting))
+        return;
+    TAILQ_FOREACH(call, &entry->waiters, waiting)
+    if (call->peer)
+        leases_find_request(pending->service->leases, entry->key.id, entry->owner, call->peer);
+}
 
 static void finish(struct pending *pending, uint64_t id)
 {
@@ -170,6 +107,7 @@ static void finish(struct pending *pending, uint64_t id)
     log_event(LOG_DEBUG, "decision", LOG_NUMBER("id", id), LOG_NUMBER("uid", pending->row.uid),
               LOG_NUMBER("pid", pending->row.pid), LOG_TEXT("job", pending->row.job),
               LOG_TEXT("verdict", pending->row.verdict), LOG_TEXT("mode", pending->row.mode));
+    settle_member(pending);
     while ((call = TAILQ_FIRST(&entry->waiters)))
         call_decision(call, &pending->row);
     if (id != 0)
@@ -218,19 +156,19 @@ bool decide_unblock(struct service *service)
     return true;
 }
 
-static struct pending *make_pending(struct call *call, const Itexd__V1__Resolve *request, const struct request_key *key,
-                                    struct outcome_entry *outcome, bool advise)
+static void block(struct pending *pending)
 {
-    struct service *service = call->service;
-    struct pending *pending = calloc(1, sizeof *pending);
+    STAILQ_INSERT_TAIL(&pending->service->decider.blocked, pending, link);
+    service_hold(pending->service);
+}
 
-    if (!pending) {
-        outcome_put(outcome);
-        return NULL;
-    }
-    *pending = (struct pending){.service = service, .outcome = outcome, .set = ruleset_get(service->rulesets.active)};
-    LIST_INSERT_HEAD(&service->decider.pending, pending, all);
-    pending->row = (struct store_decision){
+/* ---- Deciding --------------------------------------------------------------------------------------------- */
+
+static struct store_decision make_row(const struct pending *pending, const Itexd__V1__Resolve *request, bool advise)
+{
+    const struct outcome_entry *outcome = pending->outcome;
+    const struct request_key *key = &pending->entry->key;
+    struct store_decision row = {
         .time_ms = clock_wall_ms(),
         .uid = key->uid,
         .pid = key->pid,
@@ -252,29 +190,106 @@ static struct pending *make_pending(struct call *call, const Itexd__V1__Resolve 
         .rule_set_name = pending->set->name,
         .rule_set_digest = pending->set->digest,
     };
-    memcpy(pending->row.request_id, key->id, sizeof pending->row.request_id);
-    if (!(request->job && !pending->row.job) && !(request->step && !pending->row.step))
-        pending->entry = requests_add(&service->requests, key);
-    if (!pending->entry) {
+
+    memcpy(row.request_id, key->id, sizeof row.request_id);
+    return row;
+}
+
+/* What the decision says of the member's lease. False: no memory. */
+static bool add_lease(struct pending *pending, struct lease_member *member)
+{
+    struct lease_view view = lease_view(member);
+
+    pending->member = member;
+    pending->entry->holds = true;
+    if (view.id == 0)
+        return true; /* a scheduler's: there is nothing of ours to show */
+    pending->row.units = grant_units(pending->service, view.units);
+    pending->row.n_units = view.units->n;
+    pending->row.lease = pending->entry->lease = view.id;
+    pending->row.lease_shared = view.shared;
+    pending->row.lease_state = view.state;
+    pending->row.local_device = view.local_device;
+    pending->row.state = STORE_OFFERED;
+    return pending->row.units != NULL;
+}
+
+/* Takes over the outcome, also on failure (NULL: no memory). */
+static struct pending *make_pending(struct service *service, struct request_entry *entry,
+                                    const Itexd__V1__Resolve *request, struct outcome_entry *outcome, bool advise)
+{
+    struct pending *pending = calloc(1, sizeof *pending);
+
+    if (!pending) {
+        outcome_put(outcome);
+        return NULL;
+    }
+    *pending = (struct pending){
+        .service = service, .outcome = outcome, .set = ruleset_get(service->rulesets.active), .entry = entry};
+    LIST_INSERT_HEAD(&service->decider.pending, pending, all);
+    pending->row = make_row(pending, request, advise);
+    if ((request->job && !pending->row.job) || (request->step && !pending->row.step)) {
         pending_free(pending);
         return NULL;
     }
-    pending->entry->acceptable = !outcome->rejected && !request->launcher;
+    entry->acceptable = !outcome->rejected && !request->launcher;
     return pending;
+}
+
+/* A rejected job gives back at once what it was granted. */
+static struct lease_member *member_to_keep(const struct grant *grant, const struct outcome_entry *outcome)
+{
+    if (!grant || !grant->member)
+        return NULL;
+    if (!outcome->rejected)
+        return grant->member;
+    lease_member_drop(grant->member);
+    return NULL;
+}
+
+void decide_entry(struct service *service, struct request_entry *entry, const Itexd__V1__Resolve *request, bool advise,
+                  const struct grant *grant)
+{
+    struct question question = {.request = request, .set = service->rulesets.active, .grant = grant, .advise = advise};
+    struct outcome_entry *outcome = NULL;
+    struct lease_member *member = grant ? grant->member : NULL;
+    struct pending *pending = NULL;
+    int error = question_answer(service, &question, &outcome);
+
+    if (error == 0) {
+        member = member_to_keep(grant, outcome);
+        pending = make_pending(service, entry, request, outcome, advise);
+    }
+    if (pending && member && !add_lease(pending, member)) {
+        pending_free(pending);
+        pending = NULL;
+    }
+    if (!pending) {
+        if (member)
+            lease_member_drop(member);
+        if (error == -EINVAL)
+            decide_refuse(service, entry, REFUSED_FIELD, question.error);
+        else
+            decide_refuse(service, entry, REFUSED_INTERNAL, error == 0 ? "out of memory" : strerror(-error));
+        return;
+    }
+    if (!STAILQ_EMPTY(&service->decider.blocked) || !store(pending))
+        block(pending);
 }
 
 /* ---- The request ------------------------------------------------------------------------------------------ */
 
 /* The process that the decision is for: the one that asks, or the holder it names, which must be the user's own. */
-static bool find_subject(struct call *call, const Itexd__V1__Resolve *request, struct request_key *key)
+static bool find_subject(struct call *call, const Itexd__V1__Resolve *request, struct subject *subject)
 {
     const Itexd__V1__Holder *holder = request->holder;
+    struct request_key *key = &subject->key;
     uint64_t start;
     uid_t owner;
 
-    memset(key, 0, sizeof *key);
+    memset(subject, 0, sizeof *subject); /* the key is compared as bytes */
     memcpy(key->id, request->request_id.data, sizeof key->id);
-    key->uid = call->who.uid;
+    key->uid = subject->owner = call->who.uid;
     key->pid = call->who.pid;
     key->start = call->who.start;
     if (!holder)
@@ -290,6 +305,8 @@ static bool find_subject(struct call *call, const Itexd__V1__Resolve *request, s
     }
     key->pid = holder->pid;
     key->start = start;
+    subject->owner = owner;
+    subject->named = true;
     return true;
 }
 
@@ -303,7 +320,7 @@ static const char *check_fields(const Itexd__V1__Resolve *request)
         return "the job step's id is longer than 256 bytes";
     if (request->inherited_digest && strlen(request->inherited_digest) > ITEXD_DIGEST_LENGTH)
         return "the inherited digest is longer than a digest is";
-    return NULL;
+    return request->devices && request->devices->count > 0 ? grant_check(request->devices) : NULL;
 }
 
 static bool advises_by_default(const struct service *service)
@@ -326,31 +343,6 @@ static const char *weakens(const Itexd__V1__Resolve *request, bool advise_by_def
     if (request->policy && strcmp(request->policy, "advise") == 0)
         return "policy advise";
     return request->apply_errors ? "applying errors only" : NULL;
-}
-
-static void decide_anew(struct call *call, const Itexd__V1__Resolve *request, const struct request_key *key,
-                        bool advise)
-{
-    struct service *service = call->service;
-    struct question question = {.request = request, .set = service->rulesets.active, .advise = advise};
-    struct outcome_entry *outcome;
-    struct pending *pending;
-    int error = find_outcome(service, &question, &outcome);
-
-    if (error == -EINVAL) {
-        call_refuse(call, REFUSED_FIELD, question.error);
-        return;
-    }
-    pending = error == 0 ? make_pending(call, request, key, outcome, advise) : NULL;
-    if (!pending) {
-        call_refuse(call, REFUSED_INTERNAL, error == 0 ? "out of memory" : strerror(-error));
-        return;
-    }
-    call_wait(call, &pending->entry->waiters);
-    if (!STAILQ_EMPTY(&service->decider.blocked) || !store(pending)) {
-        STAILQ_INSERT_TAIL(&service->decider.blocked, pending, link);
-        service_hold(service);
-    }
 }
 
 static void on_decided_before(void *context, int status, const struct store_decision *rows, size_t n_rows,
@@ -384,11 +376,48 @@ static void decide_again(struct call *call, struct request_entry *entry)
         call_refuse(call, REFUSED_READS, NULL);
 }
 
+/* The entry of the same request, if its answer still stands: a lease that has ended may be another's by now. */
+static struct request_entry *find_before(struct call *call, const struct subject *subject)
+{
+    struct service *service = call->service;
+    struct request_entry *entry = requests_find(&service->requests, &subject->key);
+
+    if (!entry || entry->decision == 0 || entry->lease == 0)
+        return entry;
+    if (devices_managed(service->devices) && attach(service, &subject->key, subject->owner, call->peer))
+        return entry;
+    requests_drop(&service->requests, entry);
+    return NULL;
+}
+
+static void decide_anew(struct call *call, const Itexd__V1__Resolve *request, const struct subject *subject,
+                        bool advise)
+{
+    static const struct grant unmanaged = {
+        .rejected = true,
+        .notes = {{.rule = "no-device", .detail = "this service manages no devices"}},
+        .n_notes = 1,
+    };
+    struct service *service = call->service;
+    struct request_entry *entry = requests_add(&service->requests, &subject->key);
+
+    if (!entry) {
+        call_refuse(call, REFUSED_INTERNAL, "out of memory");
+        return;
+    }
+    entry->owner = subject->owner;
+    call_wait(call, &entry->waiters);
+    if (decide_wants_devices(service, request))
+        decide_devices(call, entry, request, subject, advise);
+    else
+        decide_entry(service, entry, request, advise, decide_lacks_devices(service, request) ? &unmanaged : NULL);
+}
+
 void decide(struct call *call, const Itexd__V1__Resolve *request)
 {
     struct service *service = call->service;
     struct request_entry *entry;
-    struct request_key key;
+    struct subject subject;
     const char *wrong = check_fields(request);
     bool advise = advises_by_default(service);
 
@@ -401,9 +430,9 @@ void decide(struct call *call, const Itexd__V1__Resolve *request)
         call_refuse(call, REFUSED_LOCKED, wrong);
         return;
     }
-    if (!find_subject(call, request, &key))
+    if (!find_subject(call, request, &subject))
         return;
-    entry = requests_find(&service->requests, &key);
+    entry = find_before(call, &subject);
     if (entry) {
         decide_again(call, entry);
         return;
@@ -411,5 +440,5 @@ void decide(struct call *call, const Itexd__V1__Resolve *request)
     /* Any other word is refused when the input is read. */
     if (request->policy)
         advise = strcmp(request->policy, "advise") == 0;
-    decide_anew(call, request, &key, advise);
+    decide_anew(call, request, &subject, advise);
 }

@@ -4,6 +4,9 @@
  */
 #include "daemon/handlers.h"
 #include "daemon/backup.h"
+#include "daemon/decide_devices.h"
+#include "daemon/devices/devices.h"
+#include "daemon/leases/leases.h"
 #include "daemon/log.h"
 #include "daemon/past.h"
 #include "daemon/service.h"
@@ -112,6 +115,48 @@ static void handle_backup(struct call *call, const Itexd__V1__Request *request, 
     backup(call, fd);
 }
 
+static void handle_leases(struct call *call, const Itexd__V1__Request *request, int fd)
+{
+    (void)fd;
+    leases_list(call, request->leases);
+}
+
+static void handle_lease_release(struct call *call, const Itexd__V1__Request *request, int fd)
+{
+    (void)fd;
+    leases_release(call, request->lease_release);
+}
+
+static void handle_devices_list(struct call *call, const Itexd__V1__Request *request, int fd)
+{
+    (void)fd;
+    devices_list(call, request->devices);
+}
+
+static void handle_devices_show(struct call *call, const Itexd__V1__Request *request, int fd)
+{
+    (void)fd;
+    devices_show(call, request->device_show);
+}
+
+static void handle_devices_drain(struct call *call, const Itexd__V1__Request *request, int fd)
+{
+    (void)fd;
+    devices_drain(call, request->device_drain);
+}
+
+static void handle_devices_reset(struct call *call, const Itexd__V1__Request *request, int fd)
+{
+    (void)fd;
+    devices_reset(call, request->device_reset);
+}
+
+static void handle_devices_restart_worker(struct call *call, const Itexd__V1__Request *request, int fd)
+{
+    (void)fd;
+    devices_restart_worker(call, request->worker_restart);
+}
+
 #define BODY(name) ITEXD__V1__REQUEST__BODY_##name
 
 static const struct handler handlers[] = {
@@ -129,6 +174,13 @@ static const struct handler handlers[] = {
     [BODY(RULES_ROLLBACK)] = {"rules rollback", RIGHT_ADMINISTRATOR, false, handle_rules_rollback},
     [BODY(RELOAD)] = {"reload", RIGHT_ADMINISTRATOR, false, handle_reload},
     [BODY(BACKUP)] = {"backup", RIGHT_ADMINISTRATOR, true, handle_backup},
+    [BODY(DEVICES)] = {"devices list", RIGHT_ANYONE, false, handle_devices_list},
+    [BODY(DEVICE_SHOW)] = {"devices show", RIGHT_ANYONE, false, handle_devices_show},
+    [BODY(DEVICE_DRAIN)] = {"devices drain", RIGHT_ADMINISTRATOR, false, handle_devices_drain},
+    [BODY(DEVICE_RESET)] = {"devices reset", RIGHT_ADMINISTRATOR, false, handle_devices_reset},
+    [BODY(WORKER_RESTART)] = {"devices restart", RIGHT_ADMINISTRATOR, false, handle_devices_restart_worker},
+    [BODY(LEASES)] = {"leases", RIGHT_ANYONE, false, handle_leases}, /* others' blanked */
+    [BODY(LEASE_RELEASE)] = {"lease release", RIGHT_SELF, false, handle_lease_release},
 };
 #define N_HANDLERS (sizeof handlers / sizeof handlers[0])
 
@@ -275,11 +327,14 @@ static void on_bad_packet(void *context, struct peer *peer, int error)
 
 static void on_gone(void *context, struct peer *peer)
 {
+    struct service *service = context;
     struct call *call;
 
-    (void)context;
     while ((call = LIST_FIRST(&peer->calls)))
         call_peer_gone(call);
+    decide_devices_peer_gone(service, peer); /* before the leases: who waits gives up first */
+    devices_peer_gone(service->devices, peer);
+    leases_peer_gone(service->leases, peer);
 }
 
 struct server_callbacks handlers_callbacks(struct service *service)

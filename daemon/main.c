@@ -7,8 +7,12 @@
  */
 #include "daemon/children/inside.h"
 #include "daemon/children/spawner.h"
+#include "daemon/decide_devices.h"
+#include "daemon/devices/devices.h"
 #include "daemon/handlers.h"
 #include "daemon/keeper/keeper.h"
+#include "daemon/leases/enforcement.h"
+#include "daemon/leases/leases.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
 #include "daemon/status.h"
@@ -93,6 +97,7 @@ void service_apply_options(struct service *service)
     server_set_limits(&service->server, &limits);
     store_reconfigure(service->store, &config);
     service->requests.window_ms = service->options.retry_window;
+    leases_apply_options(service->leases);
     status_notify(service);
 }
 
@@ -146,6 +151,7 @@ static void stop(struct service *service, const char *why)
     log_event(LOG_NOTICE, "stopping", LOG_TEXT("why", why), LOG_NUMBER("unanswered", service->open_calls));
     notify_stopping();
     server_stop(&service->server);
+    decide_devices_stop(service);
     event_active(service->stop_check, EV_TIMEOUT, 0);
 }
 
@@ -209,6 +215,9 @@ static void remember(void *context, const struct store_decision *row)
     if (!entry)
         return;
     entry->acceptable = strcmp(row->verdict, "rejected") != 0;
+    entry->holds = entry->acceptable; /* of what the live leases know; of nothing in most cases */
+    entry->lease = row->lease;
+    entry->owner = row->uid;
     requests_settle(&service->requests, entry, row->id, clock_steady_ms());
 }
 
@@ -291,6 +300,20 @@ static struct event_base *make_base(void)
     return base;
 }
 
+/* Leases first: what lives must be known before a device is given. */
+static int start_devices(struct service *service)
+{
+    int error = leases_init(service, &service->leases);
+
+    if (error == 0)
+        error = enforcement_init(service, &service->enforcement);
+    if (error == 0)
+        error = devices_init(service, &service->devices);
+    if (error < 0)
+        log_event(LOG_ERROR, "devices", LOG_TEXT("message", strerror(-error)));
+    return error < 0 ? EXIT_INTERNAL : 0;
+}
+
 static int start(struct service *service)
 {
     int error;
@@ -311,6 +334,8 @@ static int start(struct service *service)
         error = start_rules(service);
     if (error == 0)
         error = start_events(service);
+    if (error == 0)
+        error = start_devices(service);
     if (error == 0)
         error = start_server(service);
     return error;
@@ -336,6 +361,9 @@ static void finish(struct service *service)
     if (service->base)
         rulesets_deinit(service);
     store_closep(&service->store);
+    enforcement_free(service->enforcement);
+    leases_free(service->leases);
+    devices_free(service->devices);
     if (service->base) {
         decider_deinit(&service->decider);
         requests_deinit(&service->requests);

@@ -3,6 +3,8 @@
  * goes the read is cancelled. Rows belong to their uid; administrators see all.
  */
 #include "daemon/past.h"
+#include "daemon/devices/devices.h"
+#include "daemon/leases/leases.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
 #include "daemon/wire.h"
@@ -73,6 +75,13 @@ static const struct store_decision *own_row(struct call *call, int status, const
 
 /* ---- accept ----------------------------------------------------------------------------------------------- */
 
+/* What a lease is found by. */
+struct offer {
+    bool known;
+    uint8_t request_id[16];
+    uint32_t uid;
+};
+
 static bool is_launcher(const struct store_decision *row)
 {
     Itexd__V1__Facts *facts = itexd__v1__facts__unpack(NULL, row->facts.size, row->facts.data);
@@ -91,41 +100,79 @@ static void accept_decision(struct call *call, uint64_t decision, bool acceptabl
         call_done(call);
 }
 
+/* From now on only the holder's end ends the lease. False: it has ended before, and the call was refused. What a
+ * scheduler gave (lease 0) is not ours to end. */
+static bool accept_lease(struct call *call, const struct offer *offer, uint64_t decision, uint64_t lease)
+{
+    struct service *service = call->service;
+    char number[24];
+
+    if (!offer->known || !devices_managed(service->devices) ||
+        leases_accept(service->leases, offer->request_id, offer->uid) || lease == 0)
+        return true;
+    snprintf(number, sizeof number, "%" PRIu64, decision);
+    call_refuse(call, REFUSED_OFFER_ENDED, number);
+    return false;
+}
+
+/* Whose process it is for, which an administrator may have named. */
+static uint32_t owner_of(const struct store_decision *row)
+{
+    uint64_t start;
+    uid_t owner;
+
+    return process_identify(row->pid, &owner, &start) == 0 && start == row->start_time ? owner : row->uid;
+}
+
 static void on_accept_row(void *context, int status, const struct store_decision *rows, size_t n_rows, uint64_t before)
 {
     struct call *call = context;
     const struct store_decision *row = own_row(call, status, rows, n_rows, false);
+    struct offer offer = {.known = true};
 
     (void)before;
-    if (row)
+    if (!row)
+        return;
+    memcpy(offer.request_id, row->request_id, sizeof offer.request_id);
+    offer.uid = owner_of(row);
+    if (accept_lease(call, &offer, row->id, row->lease))
         accept_decision(call, row->id, strcmp(row->verdict, "rejected") != 0 && !is_launcher(row));
 }
 
 void past_accept(struct call *call, const Itexd__V1__Accept *request)
 {
     struct request_key key = {.uid = call->who.uid, .pid = call->who.pid, .start = call->who.start};
+    struct offer offer = {.known = request->has_request_id && request->request_id.len == sizeof key.id,
+                          .uid = call->who.uid};
     struct request_entry *entry = NULL;
 
-    if (!request->has_decision || request->decision == 0) {
-        call_done(call); /* nothing was recorded, so nothing is to be recorded about it */
-        return;
-    }
-    if (request->has_request_id && request->request_id.len == sizeof key.id) {
+    if (offer.known) {
         memcpy(key.id, request->request_id.data, sizeof key.id);
+        memcpy(offer.request_id, key.id, sizeof offer.request_id);
         entry = requests_find(&call->service->requests, &key);
     }
-    if (entry && entry->decision == request->decision)
-        accept_decision(call, entry->decision, entry->acceptable);
-    else
+    if (!request->has_decision || request->decision == 0) {
+        /* Nothing was recorded, so nothing is to be recorded about it; there may be a lease all the same. */
+        if (accept_lease(call, &offer, 0, 0))
+            call_done(call);
+        return;
+    }
+    if (!entry || entry->decision != request->decision) {
         read_one(call, request->decision, on_accept_row);
+        return;
+    }
+    offer.known = entry->holds;
+    if (accept_lease(call, &offer, entry->decision, entry->lease))
+        accept_decision(call, entry->decision, entry->acceptable);
 }
 
 /* ---- report ----------------------------------------------------------------------------------------------- */
 
 struct report {
     char *mode;
-    char *promised; /* NULL: none was */
-    int64_t devices;
+    char *promised;           /* NULL: none was */
+    int64_t devices;          /* -1: not told */
+    int64_t promised_devices; /* -1: none were */
     bool match;
 };
 
@@ -147,6 +194,8 @@ static void reply_report(struct call *call)
     body.has_match = true;
     body.match = report->match;
     body.promised_mode = report->promised;
+    body.has_promised_devices = report->promised_devices >= 0;
+    body.promised_devices = (uint32_t)report->promised_devices;
     reply.body_case = ITEXD__V1__REPLY__BODY_REPORT;
     reply.report = &body;
     call_reply(call, &reply);
@@ -163,6 +212,27 @@ static void on_report_written(void *context, int status, uint64_t id)
         reply_report(call);
 }
 
+/* Where nothing was promised (advise, nothing reached, no lease) there is nothing to differ from. */
+static void compare(struct report *report, const struct store_decision *row)
+{
+    report->promised = row->mode ? strdup(row->mode) : NULL;
+    report->promised_devices = row->lease != 0 ? (int64_t)row->n_units : -1;
+    report->match =
+        (!row->mode || strcmp(row->mode, report->mode) == 0) &&
+        (report->devices < 0 || report->promised_devices < 0 || report->devices == report->promised_devices);
+}
+
+static void log_mismatch(const struct call *call, const struct report *report, const struct store_decision *row)
+{
+    if (row->mode && strcmp(row->mode, report->mode) != 0)
+        log_event(LOG_WARNING, "mode-mismatch", LOG_NUMBER("decision", row->id), LOG_NUMBER("uid", row->uid),
+                  LOG_NUMBER("pid", call->who.pid), LOG_TEXT("promised", row->mode), LOG_TEXT("got", report->mode));
+    else
+        log_event(LOG_WARNING, "device-mismatch", LOG_NUMBER("decision", row->id), LOG_NUMBER("uid", row->uid),
+                  LOG_NUMBER("pid", call->who.pid), LOG_NUMBER("promised", report->promised_devices),
+                  LOG_NUMBER("got", report->devices));
+}
+
 static void on_report_row(void *context, int status, const struct store_decision *rows, size_t n_rows, uint64_t before)
 {
     struct call *call = context;
@@ -176,17 +246,14 @@ static void on_report_row(void *context, int status, const struct store_decision
         call_refuse(call, REFUSED_REPORTER, NULL);
         return;
     }
-    /* Where nothing was promised (advise, nothing reached) there is nothing to differ from. */
-    report->match = !row->mode || strcmp(row->mode, report->mode) == 0;
-    report->promised = row->mode ? strdup(row->mode) : NULL;
+    compare(report, row);
     /* The first report stands, but that a later process got something else is worth knowing, once. */
     if (row->observed_mode && (report->match || row->observed_match == 0)) {
         reply_report(call);
         return;
     }
     if (!report->match)
-        log_event(LOG_WARNING, "mode-mismatch", LOG_NUMBER("decision", row->id), LOG_NUMBER("uid", row->uid),
-                  LOG_NUMBER("pid", call->who.pid), LOG_TEXT("promised", row->mode), LOG_TEXT("got", report->mode));
+        log_mismatch(call, report, row);
     if (store_put_report(call->service->store, row->id, report->mode, report->devices, report->match, on_report_written,
                          call) < 0)
         call_refuse(call, REFUSED_WRITES, NULL);

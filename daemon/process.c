@@ -117,6 +117,36 @@ int process_of_peer(int socket, struct process *who)
     return 0;
 }
 
+/* Whoever has the pid after its descriptor was opened, and while that says "runs", is the process it means. */
+static int check_start(int pidfd, pid_t pid, uint64_t start)
+{
+    uint64_t now;
+    int error = start != 0 ? process_read_stat(pid, &now, NULL) : 0;
+
+    if (error == 0 && ((start != 0 && now != start) || !still_runs(pidfd)))
+        error = -ESRCH;
+    if (error == 0)
+        return pidfd;
+    close(pidfd);
+    return error;
+}
+
+int process_open(pid_t pid, uint64_t start)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+    return pidfd < 0 ? -errno : check_start(pidfd, pid, start);
+}
+
+int process_open_peer(int socket, const struct process *who)
+{
+    int pidfd = who->pid > 0 ? open_peer_pidfd(socket, who->pid) : -1;
+
+    if (pidfd < 0)
+        return who->pid > 0 ? -errno : -ESRCH;
+    return check_start(pidfd, who->pid, who->start);
+}
+
 int process_peer_has_group(int socket, gid_t peer_gid, gid_t group)
 {
     CLEANUP(freep) gid_t *groups = NULL;

@@ -20,6 +20,10 @@ struct process {
 
 /* Fills who from SO_PEERCRED, with a start time that surely belongs to the process that connected. 0, -errno. */
 int process_of_peer(int socket, struct process *who);
+/* A descriptor (pidfd) of that process, which must run still. -ESRCH, other -errno. */
+int process_open_peer(int socket, const struct process *who);
+/* A descriptor of the process with this pid and start time (0: any). -ESRCH, other -errno. */
+int process_open(pid_t pid, uint64_t start);
 /* 1: the peer has the group, its own or a supplementary one (SO_PEERGROUPS); 0: not; -errno. */
 int process_peer_has_group(int socket, gid_t peer_gid, gid_t group);
 /* Start time and parent. 0, -ESRCH, other -errno. */

@@ -33,6 +33,9 @@ struct request_entry {
     uint64_t settled_ms;      /* steady clock */
     struct call_list waiters; /* calls that want the decision when it is written */
     bool acceptable;          /* what was decided can be accepted */
+    uint32_t owner;           /* of the process it is for; see struct subject */
+    bool holds;               /* it is a member of a lease, or of a scheduler's allocation, that is to hear of it */
+    uint64_t lease;           /* 0: none was granted */
 };
 
 TAILQ_HEAD(request_ages, request_entry);

@@ -129,6 +129,23 @@ size_t wire_event(uint8_t *buffer, const char *kind, const char *text)
     return itexd__v1__server_packet__pack(&packet, buffer);
 }
 
+size_t wire_waiting(uint8_t *buffer, uint64_t request, unsigned position)
+{
+    Itexd__V1__ServerPacket packet = ITEXD__V1__SERVER_PACKET__INIT;
+    Itexd__V1__Event event = ITEXD__V1__EVENT__INIT;
+    char text[64];
+
+    snprintf(text, sizeof text, "waiting for devices, number %u in the queue", position);
+    event.kind = (char *)"waiting";
+    event.text = text;
+    event.has_request = event.has_position = true;
+    event.request = request;
+    event.position = position;
+    packet.kind_case = ITEXD__V1__SERVER_PACKET__KIND_EVENT;
+    packet.event = &event;
+    return itexd__v1__server_packet__pack(&packet, buffer);
+}
+
 static const char *state_name(enum store_state_word state)
 {
     static const char *const names[] = {
@@ -191,6 +208,60 @@ static size_t pack_head(const struct store_decision *row, uint8_t head[HEAD_SIZE
     if (itexd__v1__decision__get_packed_size(&decision) > HEAD_SIZE)
         return 0;
     return itexd__v1__decision__pack(&decision, head);
+}
+
+/* Beyond this, devices are told without their names and UUIDs: by address and tile. */
+#define DEVICES_SIZE 8192
+
+static void fill_device(Itexd__V1__Device *device, const struct store_unit *unit, bool brief)
+{
+    itexd__v1__device__init(device);
+    device->bdf = (char *)unit->bdf;
+    device->has_tile = unit->tile >= 0;
+    device->tile = (uint32_t)unit->tile;
+    if (brief && unit->bdf)
+        return;
+    device->uuid = (char *)unit->uuid;
+    device->name = (char *)unit->name;
+}
+
+/* Devices and lease, as fields that follow the head. *out is owned, NULL where there is nothing to say. */
+static int pack_devices(const struct store_decision *row, const char *substitute, uint8_t **out, size_t *size)
+{
+    Itexd__V1__Decision decision = ITEXD__V1__DECISION__INIT;
+    Itexd__V1__Lease lease = ITEXD__V1__LEASE__INIT;
+    CLEANUP(freep) Itexd__V1__Device *devices = calloc(row->n_units + 1, sizeof *devices);
+    CLEANUP(freep) Itexd__V1__Device **list = calloc(row->n_units + 1, sizeof(Itexd__V1__Device *));
+
+    *out = NULL;
+    *size = 0;
+    if (!devices || !list)
+        return -1;
+    decision.devices = list;
+    decision.n_devices = row->n_units;
+    decision.substitute = (char *)substitute;
+    if (row->lease != 0) {
+        lease.has_id = lease.has_local_device = true;
+        lease.id = row->lease;
+        lease.local_device = row->local_device;
+        lease.sharing = (char *)(row->lease_shared ? "shared" : "exclusive");
+        lease.state = (char *)row->lease_state;
+        decision.lease = &lease;
+    }
+    for (int brief = 0; brief <= 1; brief++) {
+        for (size_t i = 0; i < row->n_units; i++) {
+            fill_device(&devices[i], &row->units[i], brief);
+            list[i] = &devices[i];
+        }
+        *size = itexd__v1__decision__get_packed_size(&decision);
+        if (*size <= DEVICES_SIZE)
+            break;
+    }
+    *out = malloc(*size + 1);
+    if (!*out)
+        return -1;
+    itexd__v1__decision__pack(&decision, *out);
+    return 0;
 }
 
 /* Drops diagnostics from the end until the outcome needs no more than limit bytes. */
@@ -259,28 +330,34 @@ static int shorten_facts(struct store_blob blob, bool short_ones, struct store_b
 struct parts {
     uint8_t head[HEAD_SIZE];
     size_t head_size;
+    size_t devices_size;
     struct store_blob outcome, facts;
-    uint8_t *owned_outcome, *owned_facts;
+    uint8_t *devices, *owned_outcome, *owned_facts;
 };
 
 static void parts_clear(struct parts *parts)
 {
+    free(parts->devices);
     free(parts->owned_outcome);
     free(parts->owned_facts);
 }
 
 static size_t parts_size(const struct parts *parts)
 {
-    return parts->head_size + field_size(parts->outcome.size) + field_size(parts->facts.size);
+    return parts->head_size + parts->devices_size + field_size(parts->outcome.size) + field_size(parts->facts.size);
 }
 
-static int parts_fill(struct parts *parts, const struct store_decision *row, size_t limit)
+static int parts_fill(struct parts *parts, const struct store_decision *row, const char *substitute, size_t limit)
 {
     parts->head_size = pack_head(row, parts->head);
     parts->outcome = row->outcome;
     parts->facts = row->facts;
-    parts->owned_outcome = parts->owned_facts = NULL;
+    parts->devices = parts->owned_outcome = parts->owned_facts = NULL;
+    parts->devices_size = 0;
     if (parts->head_size == 0)
+        return -1;
+    if ((row->lease != 0 || row->n_units > 0 || substitute) &&
+        pack_devices(row, substitute, &parts->devices, &parts->devices_size) < 0)
         return -1;
     for (int short_ones = 0; short_ones <= 1; short_ones++) {
         if (parts_size(parts) <= limit)
@@ -291,7 +368,7 @@ static int parts_fill(struct parts *parts, const struct store_decision *row, siz
     if (parts_size(parts) <= limit)
         return 0;
 
-    size_t rest = parts->head_size + field_size(parts->facts.size) + field_size(0) + 3;
+    size_t rest = parts->head_size + parts->devices_size + field_size(parts->facts.size) + field_size(0) + 3;
     if (rest > limit)
         return -1;
     return shorten_outcome(row->outcome, limit - rest, &parts->outcome, &parts->owned_outcome);
@@ -300,6 +377,7 @@ static int parts_fill(struct parts *parts, const struct store_decision *row, siz
 /* Who asked and when, for a list that must go on: rows that only an older itexd could have recorded. */
 static void parts_bare(struct parts *parts)
 {
+    parts->devices_size = 0;
     parts->outcome = parts->facts = (struct store_blob){.data = NULL};
 }
 
@@ -324,6 +402,7 @@ bool wire_outcome_fits(struct store_blob blob)
 static void put_parts(struct writer *writer, const struct parts *parts)
 {
     put_data(writer, parts->head, parts->head_size);
+    put_data(writer, parts->devices, parts->devices_size);
     put_field(writer, DECISION_OUTCOME, parts->outcome.data, parts->outcome.size);
     put_field(writer, DECISION_FACTS, parts->facts.data, parts->facts.size);
 }
@@ -336,12 +415,12 @@ static void put_envelope(struct writer *writer, uint64_t request, unsigned body,
     put_header(writer, body, size);
 }
 
-size_t wire_decision(uint8_t *buffer, uint64_t request, const struct store_decision *row)
+size_t wire_decision(uint8_t *buffer, uint64_t request, const struct store_decision *row, const char *substitute)
 {
     struct writer writer = {.at = buffer, .end = buffer + ITEXD_MAX_PACKET};
     CLEANUP(parts_clear) struct parts parts;
 
-    if (parts_fill(&parts, row, ITEXD_MAX_PACKET - PAGE_ENVELOPE) < 0)
+    if (parts_fill(&parts, row, substitute, ITEXD_MAX_PACKET - PAGE_ENVELOPE) < 0)
         return 0;
     put_envelope(&writer, request, REPLY_DECISION, parts_size(&parts));
     put_parts(&writer, &parts);
@@ -361,7 +440,7 @@ size_t wire_query_page(uint8_t *buffer, uint64_t request, const struct store_dec
         size_t room = (size_t)(page.end - page.at) - PAGE_ENVELOPE;
 
         /* A row is shortened only where not even a page of its own would hold it. */
-        if (parts_fill(&parts, &rows[done], done == 0 ? room - 8 : ITEXD_MAX_PACKET) < 0)
+        if (parts_fill(&parts, &rows[done], NULL, done == 0 ? room - 8 : ITEXD_MAX_PACKET) < 0)
             parts_bare(&parts);
         if (field_size(parts_size(&parts)) > room)
             break;

@@ -18,12 +18,15 @@
 size_t wire_reply(uint8_t *buffer, uint64_t request, Itexd__V1__Reply *reply);
 size_t wire_refusal(uint8_t *buffer, uint64_t request, enum refusal refusal, const char *detail);
 size_t wire_event(uint8_t *buffer, const char *kind, const char *text);
+/* The request's place in the queue for devices. */
+size_t wire_waiting(uint8_t *buffer, uint64_t request, unsigned position);
 
 /* Can every answer that holds this outcome be sent, if need be without its diagnostics? */
 bool wire_outcome_fits(struct store_blob outcome);
 /* A decision; not recorded where row->id is 0. Where it is too large, the job's own variables are left out of its
- * facts, then the text of a flags file, and then diagnostics from the end, which are counted. */
-size_t wire_decision(uint8_t *buffer, uint64_t request, const struct store_decision *row);
+ * facts, then the text of a flags file, and then diagnostics from the end, which are counted. substitute: the word for
+ * devices that are no real GPUs, or NULL. */
+size_t wire_decision(uint8_t *buffer, uint64_t request, const struct store_decision *row, const char *substitute);
 
 /* As many rows as fit. *before: where the page after this one begins, 0 for none; on entry what the store said. */
 size_t wire_query_page(uint8_t *buffer, uint64_t request, const struct store_decision *rows, size_t n_rows,

@@ -99,7 +99,7 @@ static Itexd__V1__ServerPacket *decode(size_t size)
 static void test_wire_decision_decodes(void **state)
 {
     struct store_decision row = make_row(300, 10, 2);
-    Itexd__V1__ServerPacket *packet = decode(wire_decision(buffer, UINT64_MAX, &row));
+    Itexd__V1__ServerPacket *packet = decode(wire_decision(buffer, UINT64_MAX, &row, NULL));
     const Itexd__V1__Decision *decision = packet->reply->decision;
 
     (void)state;
@@ -121,7 +121,7 @@ static void test_wire_decision_decodes(void **state)
 static void test_wire_decision_unrecorded_has_no_number(void **state)
 {
     struct store_decision row = make_row(0, 10, 0);
-    Itexd__V1__ServerPacket *packet = decode(wire_decision(buffer, 1, &row));
+    Itexd__V1__ServerPacket *packet = decode(wire_decision(buffer, 1, &row, NULL));
 
     (void)state;
     assert_false(packet->reply->decision->has_id);
@@ -133,7 +133,7 @@ static void test_wire_decision_unrecorded_has_no_number(void **state)
 static void test_wire_decision_sheds_variables_first(void **state)
 {
     struct store_decision row = make_row(1, 60000, 10);
-    Itexd__V1__ServerPacket *packet = decode(wire_decision(buffer, 1, &row));
+    Itexd__V1__ServerPacket *packet = decode(wire_decision(buffer, 1, &row, NULL));
 
     (void)state;
     assert_int_equal(packet->reply->decision->facts->n_env, 0);
@@ -197,7 +197,7 @@ static void test_wire_decision_sheds_the_flags_file_next(void **state)
     row.facts = make_file_facts(40000);
     row.outcome = make_change(40000);
     assert_true(wire_outcome_fits(row.outcome));
-    Itexd__V1__ServerPacket *packet = decode(wire_decision(buffer, 1, &row));
+    Itexd__V1__ServerPacket *packet = decode(wire_decision(buffer, 1, &row, NULL));
     const Itexd__V1__Decision *decision = packet->reply->decision;
     assert_int_equal(decision->facts->n_facts, 2);
     assert_string_equal(decision->facts->facts[0]->name, "keras");
@@ -218,7 +218,7 @@ static void test_wire_never_cuts_a_change(void **state)
     free((void *)rows[1].outcome.data);
     rows[1].outcome = make_change(70000);
     assert_false(wire_outcome_fits(rows[1].outcome));
-    assert_int_equal(wire_decision(buffer, 1, &rows[1]), 0);
+    assert_int_equal(wire_decision(buffer, 1, &rows[1], NULL), 0);
     Itexd__V1__ServerPacket *packet = decode(wire_query_page(buffer, 5, rows, 3, &before));
     const Itexd__V1__QueryPage *page = packet->reply->query;
     assert_int_equal(page->n_decisions, 3);
@@ -233,7 +233,7 @@ static void test_wire_never_cuts_a_change(void **state)
 static void test_wire_decision_counts_dropped_diagnostics(void **state)
 {
     struct store_decision row = make_row(1, 10, 100);
-    Itexd__V1__ServerPacket *packet = decode(wire_decision(buffer, 1, &row));
+    Itexd__V1__ServerPacket *packet = decode(wire_decision(buffer, 1, &row, NULL));
     const Itexd__V1__Outcome *outcome = packet->reply->decision->outcome;
 
     (void)state;
