@@ -44,7 +44,7 @@ static void answer(void *context, const Itexd__Child__Request *request, Itexd__C
         reply->samples = &worker->samples;
         break;
     default:
-        reply->error = "the device worker does not know this request";
+        reply->error = (char *)"the device worker does not know this request";
     }
 }
 

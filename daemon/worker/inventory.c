@@ -39,8 +39,8 @@ static void start(struct worker *worker)
     worker->started = true;
     if (level_zero_open(&worker->lz, worker->loader_error, sizeof worker->loader_error) < 0)
         return;
-    level_zero_loader_version(&worker->lz, worker->loader_version, sizeof worker->loader_version);
     worker->init_result = level_zero_start(&worker->lz, worker->with_sysman);
+    level_zero_loader_version(&worker->lz, worker->loader_version, sizeof worker->loader_version);
 }
 
 static void read_driver(struct worker *worker, ze_driver_handle_t driver)

@@ -244,9 +244,33 @@ static void join(struct worker *worker)
     }
 }
 
+/* A driver may take part in sysman's start and then answer nothing. */
+static void tell_whether_any(struct worker *worker)
+{
+    const struct worker_card *card = NULL;
+    char text[64];
+
+    for (size_t i = 0; i < worker->n_cards; i++) {
+        const struct card_handles *handles = &worker->cards[i].handles;
+
+        if (!worker->cards[i].sysman)
+            continue;
+        card = &worker->cards[i];
+        if (handles->temperatures.n || handles->powers.n || handles->frequencies.n || handles->engines.n ||
+            handles->memories.n || handles->ras.n || handles->ports.n)
+            return;
+    }
+    if (card)
+        snprintf(worker->lz.sysman_text, sizeof worker->lz.sysman_text, "none: no sensors, %s",
+                 level_zero_result_text(card->handles.temperatures.result, text));
+}
+
 void inventory_sysman(struct worker *worker)
 {
-    if (worker->lz.sysman == LEVEL_ZERO_SYSMAN_ZES)
+    bool zes = worker->lz.sysman == LEVEL_ZERO_SYSMAN_ZES;
+
+    snprintf(worker->lz.sysman_text, sizeof worker->lz.sysman_text, "%s", zes ? "zes" : "legacy");
+    if (zes)
         join(worker);
     for (size_t i = 0; i < worker->n_cards; i++) {
         struct worker_card *card = &worker->cards[i];
@@ -265,4 +289,5 @@ void inventory_sysman(struct worker *worker)
     for (size_t i = 0; i < worker->n_cards; i++)
         if (worker->cards[i].sysman)
             read_links(worker, &worker->cards[i]);
+    tell_whether_any(worker);
 }

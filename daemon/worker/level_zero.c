@@ -122,7 +122,7 @@ void level_zero_loader_version(struct level_zero *lz, char *text, size_t size)
     memset(components, 0, sizeof components);
     if (level_zero_call(lz, zelLoaderGetVersions, &n, components) != ZE_RESULT_SUCCESS)
         return;
-    for (size_t i = 0; i < sizeof components / sizeof components[0]; i++)
+    for (size_t i = 0; i < n && i < sizeof components / sizeof components[0]; i++)
         if (strncmp(components[i].component_name, "loader", ZEL_COMPONENT_STRING_SIZE) == 0)
             snprintf(text, size, "%d.%d.%d", components[i].component_lib_version.major,
                      components[i].component_lib_version.minor, components[i].component_lib_version.patch);

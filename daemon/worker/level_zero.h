@@ -103,7 +103,7 @@ struct level_zero {
 int level_zero_open(struct level_zero *lz, char *error, size_t size);
 /* Sysman first (with_sysman), then zeInit, whose code is returned. */
 ze_result_t level_zero_start(struct level_zero *lz, bool with_sysman);
-/* "1.8.12", or "" where the loader cannot say. */
+/* "1.8.0", or "" where the loader cannot say; after level_zero_start. */
 void level_zero_loader_version(struct level_zero *lz, char *text, size_t size);
 
 /* All devices of all drivers, 64 at most; in the legacy way those of the core API. */
