@@ -300,13 +300,13 @@ static struct event_base *make_base(void)
     return base;
 }
 
-/* Leases first: what lives must be known before a device is given. */
+/* Leases before devices: what lives must be known before a device is given. They may say whose a card is at once. */
 static int start_devices(struct service *service)
 {
-    int error = leases_init(service, &service->leases);
+    int error = enforcement_init(service, &service->enforcement);
 
     if (error == 0)
-        error = enforcement_init(service, &service->enforcement);
+        error = leases_init(service, &service->leases);
     if (error == 0)
         error = devices_init(service, &service->devices);
     if (error < 0)
@@ -361,9 +361,9 @@ static void finish(struct service *service)
     if (service->base)
         rulesets_deinit(service);
     store_closep(&service->store);
-    enforcement_free(service->enforcement);
     leases_free(service->leases);
     devices_free(service->devices);
+    enforcement_free(service->enforcement);
     if (service->base) {
         decider_deinit(&service->decider);
         requests_deinit(&service->requests);

@@ -239,6 +239,15 @@ static acl_t make_restricted(acl_t original, const uint32_t *uids, size_t n_uids
     return NULL;
 }
 
+/* What is right already is not written again. */
+static int put_acl(const struct node *node, acl_t acl)
+{
+    char path[32];
+    CLEANUP(acl_freep) acl_t now = acl_get_file(node_path(node, path), ACL_TYPE_ACCESS);
+
+    return now && acl_cmp(now, acl) == 0 ? 0 : set_acl(node, acl);
+}
+
 /* The record of the original, which is made where there is none of this node yet. 1: it was made; 0; -errno. */
 static int ensure_record(const struct access *access, struct node *node, struct record *record)
 {
@@ -273,7 +282,7 @@ static int restrict_node(const struct access *access, struct node *node, const u
     if (!original)
         return -EBADMSG;
     CLEANUP(acl_freep) acl_t acl = make_restricted(original, uids, n_uids);
-    int result = acl ? set_acl(node, acl) : -ENOMEM;
+    int result = acl ? put_acl(node, acl) : -ENOMEM;
     if (result < 0 && made == 1)
         record_drop(access->records, node->name); /* nothing was changed */
     return result;

@@ -21,14 +21,17 @@ void enforcement_free(struct enforcement *enforcement);
 void enforcement_apply_options(struct enforcement *enforcement);
 
 bool enforcement_on(const struct enforcement *enforcement);
-/* done gets 0, or -errno with why. Runs later, once, also where the keeper dies. n_uids 0: as it was before. */
+/* done (NULL: nobody waits) gets 0, or -errno with why. Runs later, once, also where the keeper dies; never where
+ * enforcement is freed before. n_uids 0: as it was before. What was set is said again whenever the keeper starts or
+ * nodes are made anew, also where it failed, until something else is set. May be called before devices are known. */
 typedef void (*enforcement_done_fn)(void *context, int error, const char *why);
 int enforcement_set(struct enforcement *enforcement, const char *key, const uint32_t *uids, size_t n_uids,
                     enforcement_done_fn done, void *context);
 /* Nodes were made anew (uevent): says again what holds. */
 void enforcement_renew(struct enforcement *enforcement);
 
-/* Looks now which of uid's processes are on the card; done gets how many, or -1 where it cannot be known. */
+/* Looks now which of uid's processes are on the card; done gets how many, or -1 where it cannot be known. 0, or -errno
+ * where that is clear at once (nothing is watched, the keeper does not run); done then does not run. */
 typedef void (*enforcement_used_fn)(void *context, int processes);
 int enforcement_used(struct enforcement *enforcement, const char *key, uint32_t uid, enforcement_used_fn done,
                      void *context);
