@@ -342,7 +342,7 @@ struct lease_member *leases_record(struct leases *leases, const struct lease_ask
 
 /* ---- Others ----------------------------------------------------------------------------------------------- */
 
-static bool has_card(const struct lease *lease, int card)
+bool lease_has_card(const struct lease *lease, unsigned card)
 {
     for (size_t i = 0; i < lease->units.n; i++)
         if (lease->units.items[i].card == card)
@@ -356,32 +356,60 @@ bool leases_hold(const struct leases *leases, const char *key)
     const struct lease *lease;
 
     TAILQ_FOREACH(lease, &leases->list, link)
-    if (has_card(lease, card))
+    if (lease_has_card(lease, (unsigned)card))
         return true;
     return false;
+}
+
+#define TELL_MAX 256
+
+/* Sending may end a peer, and with it members: so first who, then what. */
+static size_t find_peers(const struct lease *lease, struct peer **peers, size_t n)
+{
+    const struct lease_member *member;
+
+    TAILQ_FOREACH(member, &lease->members, link)
+    {
+        bool known = false;
+
+        for (size_t i = 0; i < n; i++)
+            known |= peers[i] == member->peer;
+        if (member->peer && !known && n < TELL_MAX)
+            peers[n++] = member->peer;
+    }
+    return n;
+}
+
+static void tell(struct leases *leases, struct peer **peers, size_t n, const char *text)
+{
+    uint8_t *buffer = leases->service->server.outbound;
+
+    for (size_t i = 0; i < n; i++)
+        if (peers[i]->state == PEER_READY)
+            peer_send(peers[i], buffer, wire_event(buffer, "device", text));
+}
+
+void lease_tell(struct lease *lease, const char *text)
+{
+    struct peer *peers[TELL_MAX];
+
+    tell(lease->leases, peers, find_peers(lease, peers, 0), text);
 }
 
 unsigned leases_tell_holders(struct leases *leases, const char *key, const char *text)
 {
     int card = pool_find(&leases->pool, key);
-    struct peer *peers[64]; /* sending may end a peer, and with it members: so first who, then what */
-    unsigned n_leases = 0, n_peers = 0;
+    struct peer *peers[TELL_MAX];
     const struct lease *lease;
-    const struct lease_member *member;
-    uint8_t *buffer = leases->service->server.outbound;
+    unsigned n_leases = 0;
+    size_t n = 0;
 
     TAILQ_FOREACH(lease, &leases->list, link)
-    {
-        if (lease->ended || !has_card(lease, card))
-            continue;
+    if (!lease->ended && lease_has_card(lease, (unsigned)card)) {
+        n = find_peers(lease, peers, n);
         n_leases++;
-        TAILQ_FOREACH(member, &lease->members, link)
-        if (member->peer && n_peers < sizeof peers / sizeof peers[0])
-            peers[n_peers++] = member->peer;
     }
-    for (unsigned i = 0; i < n_peers; i++)
-        if (peers[i]->state == PEER_READY)
-            peer_send(peers[i], buffer, wire_event(buffer, "device", text));
+    tell(leases, peers, n, text);
     return n_leases;
 }
 
@@ -393,7 +421,7 @@ void leases_holder_text(const struct leases *leases, const char *key, bool sees_
     unsigned n = 0;
 
     TAILQ_FOREACH(lease, &leases->list, link)
-    if (has_card(lease, card)) {
+    if (lease_has_card(lease, (unsigned)card)) {
         one = lease;
         n++;
     }
@@ -419,7 +447,7 @@ uint64_t leases_of_process(const struct leases *leases, const char *key, int32_t
     if (process_read_stat(pid, &ticks, NULL) < 0 || (start != 0 && ticks != start))
         return 0;
     TAILQ_FOREACH(lease, &leases->list, link)
-    if (has_card(lease, card))
+    if (lease_has_card(lease, (unsigned)card))
         TAILQ_FOREACH(member, &lease->members, link)
     if (process_descends_from(pid, member->pid, member->start))
         return lease->id;

@@ -33,10 +33,10 @@ struct leases;
 struct lease_member;
 struct lease_wait;
 
-/* Reads the live file and takes up what still lives. 0, -ENOMEM, other -errno (the runtime directory cannot be used).
- */
+/* Reads the live file and takes up what still lives; where devices are off, nothing. After enforcement_init. A runtime
+ * directory that cannot be used is a problem (leases_problem) and no error. 0, -ENOMEM. */
 int leases_init(struct service *service, struct leases **out);
-/* Leases live on in the file. */
+/* Leases live on in the file. After peers and calls have gone, before the store is closed and enforcement freed. */
 void leases_free(struct leases *leases);
 void leases_apply_options(struct leases *leases);
 
@@ -62,7 +62,7 @@ struct lease_ask {
     const char *job, *step; /* NULL: none */
     const Itexd__V1__DeviceRequest *devices;
     uint64_t inherited; /* a lease the asker runs under already; 0: none */
-    struct peer *peer;  /* whose going ends waiting, or an offer */
+    struct peer *peer;  /* whose going ends an offer, and, by leases_give_up of the caller, waiting */
 };
 
 struct lease_answered {
@@ -75,8 +75,9 @@ typedef void (*lease_answered_fn)(void *context, const struct lease_answered *an
 typedef void (*lease_position_fn)(void *context, unsigned position);
 
 /*
- * Asks for devices. answered runs once: within the call (*wait is then NULL), or later. 0, -ENOMEM. Whoever waits may
- * give up with leases_give_up; answered then does not run.
+ * Asks for devices, which must be settled. answered runs once: within the call (*wait is then NULL), or later, a grant
+ * at the end of the loop's turn at the earliest. 0, -ENOMEM. Whoever waits may give up with leases_give_up; answered
+ * then does not run.
  */
 int leases_ask(struct leases *leases, const struct lease_ask *ask, lease_answered_fn answered,
                lease_position_fn position, void *context, struct lease_wait **wait);
@@ -93,7 +94,8 @@ struct lease_view {
     uint64_t id; /* 0: a scheduler's, only recorded */
     bool shared;
     const char *state;         /* offered, accepted */
-    const struct units *units; /* that the member sees: all of the lease's, or with bind rank its own */
+    const struct units *units; /* that the member sees: all of the lease's, or with bind rank its own, which are
+                                * valid until the next lease_view */
     unsigned local_device;     /* index of its first own unit among those */
     uint64_t visible;          /* the cards it can open */
 };
@@ -109,6 +111,7 @@ struct lease_member *leases_find_request(struct leases *leases, const uint8_t re
                                          struct peer *peer);
 /* Accepted: from now on only the holder's end ends it. False: there is no such offer any more. */
 bool leases_accept(struct leases *leases, const uint8_t request_id[16], uint32_t uid);
+/* Its offers wait for a retry from now on. */
 void leases_peer_gone(struct leases *leases, struct peer *peer);
 
 /* ---- Others ----------------------------------------------------------------------------------------------------- */

@@ -28,14 +28,6 @@ bool access_enforced(const struct leases *leases)
 
 /* ---- Whose a card is -------------------------------------------------------------------------------------- */
 
-static bool has_card(const struct lease *lease, unsigned card)
-{
-    for (size_t i = 0; i < lease->units.n; i++)
-        if (lease->units.items[i].card == card)
-            return true;
-    return false;
-}
-
 static uint64_t cards_of(const struct lease *lease)
 {
     uint64_t cards = 0;
@@ -47,7 +39,7 @@ static uint64_t cards_of(const struct lease *lease)
 
 static bool holds_card(const struct lease *lease, unsigned card)
 {
-    return !lease->ended && !lease->recorded && has_card(lease, card);
+    return !lease->ended && !lease->recorded && lease_has_card(lease, card);
 }
 
 /* The users of the live leases of a card, each once; at most max. */
@@ -159,7 +151,7 @@ static void drained(struct lease *lease)
 static void answered(struct lease *lease)
 {
     lease->outstanding--;
-    if (lease->outstanding == 0) {
+    if (lease->outstanding == 0 && lease->leases) { /* else the service has stopped meanwhile */
         if (lease->ended && !lease->drained) {
             lease->drained = true;
             drained(lease);
@@ -264,7 +256,7 @@ void access_drain(struct lease *lease)
     expect_answer(lease);
     if (access_enforced(leases))
         set_access(lease);
-    if (!lease->want.shared)
+    if (!lease->want.shared && !lease->cut)
         look_at_cards(lease);
     answered(lease);
 }

@@ -45,6 +45,7 @@ struct lease {
     bool accepted;
     bool ended; /* the units are nobody's, or being freed */
     bool fresh; /* not in the live file yet */
+    bool cut;   /* on request: nobody is waited for */
     TAILQ_HEAD(lease_members, lease_member) members;
     /* Access (leases_access.c). */
     unsigned outstanding; /* answers of the keeper; before the first grant, or while draining */
@@ -120,6 +121,9 @@ struct leases {
 
 /* leases.c: something changed; what follows is done at the end of the loop's turn. */
 void leases_touch(struct leases *leases);
+bool lease_has_card(const struct lease *lease, unsigned card);
+/* Its members that are connected, by an Event of kind "device". */
+void lease_tell(struct lease *lease, const char *text);
 
 /* leases_terms.c */
 int terms_read(const struct lease_ask *ask, struct terms *out); /* 0, -ENOMEM */

@@ -292,26 +292,40 @@ static struct lease *find_lease(const struct leases *leases, uint64_t id)
     return NULL;
 }
 
-static void tell_members(struct lease *lease, const char *text)
-{
-    struct pool *pool = &lease->leases->pool;
-    struct leases *leases = lease->leases;
-
-    if (lease->units.n > 0)
-        leases_tell_holders(leases, pool->cards[lease->units.items[0].card].key, text);
-}
-
-static void cut(struct lease *lease, const struct call *call)
+/* All its members go, who are told why; at_once: its processes are not waited for. */
+static void cut(struct lease *lease, const char *why, bool at_once)
 {
     struct lease_member *member;
-    char text[160];
+    char text[240];
 
-    snprintf(text, sizeof text, "lease %" PRIu64 " was released by uid %u; its devices may be given to others",
-             lease->id, (unsigned)call->who.uid);
-    log_event(LOG_NOTICE, "lease-cut", LOG_NUMBER("lease", lease->id), LOG_NUMBER("by", call->who.uid));
-    tell_members(lease, text);
+    snprintf(text, sizeof text, "lease %" PRIu64 " has ended: %s; its devices may be given to others", lease->id, why);
+    log_event(LOG_NOTICE, "lease-cut", LOG_NUMBER("lease", lease->id), LOG_NUMBER("uid", lease->terms.uid),
+              LOG_TEXT("why", why));
+    lease->refs++; /* it ends with its last member */
+    lease->cut = at_once;
+    lease_tell(lease, text);
     while ((member = TAILQ_FIRST(&lease->members)))
-        member_end(member, "it was released on request");
+        member_end(member, why);
+    lease_put(lease);
+}
+
+/* What a scheduler gave stays: the job has it, whatever is written here. */
+unsigned leases_cut(struct leases *leases, const char *key, const char *why, uint64_t *ids, unsigned max)
+{
+    int card = pool_find(&leases->pool, key);
+    struct lease *lease, *next;
+    unsigned n = 0;
+
+    for (lease = TAILQ_FIRST(&leases->list); lease; lease = next) {
+        next = TAILQ_NEXT(lease, link);
+        if (card < 0 || lease->ended || lease->recorded || !lease_has_card(lease, (unsigned)card))
+            continue;
+        if (n < max)
+            ids[n] = lease->id;
+        n++;
+        cut(lease, why, true);
+    }
+    return n;
 }
 
 /* NULL: it may be released. */
@@ -331,7 +345,7 @@ void leases_release(struct call *call, const Itexd__V1__LeaseRelease *request)
     Itexd__V1__LeaseReleaseReply release = ITEXD__V1__LEASE_RELEASE_REPLY__INIT;
     struct view view = view_of(call);
     const char *wrong;
-    char number[24];
+    char number[24], why[64];
 
     snprintf(number, sizeof number, "%" PRIu64, request->lease);
     if (!lease) {
@@ -348,48 +362,10 @@ void leases_release(struct call *call, const Itexd__V1__LeaseRelease *request)
         call_refuse(call, wrong ? REFUSED_FIELD : REFUSED_REPLY_SIZE, wrong);
         return;
     }
-    if (!request->dry_run) {
-        lease->refs++;
-        cut(lease, call);
-        lease_put(lease);
-    }
+    snprintf(why, sizeof why, "it was released by uid %u", (unsigned)call->who.uid);
+    if (!request->dry_run)
+        cut(lease, why, false);
     reply.body_case = ITEXD__V1__REPLY__BODY_LEASE_RELEASE;
     reply.lease_release = &release;
     call_reply(call, &reply);
-}
-
-static bool covers(const struct lease *lease, const char *key)
-{
-    const struct pool *pool = &lease->leases->pool;
-
-    for (size_t i = 0; i < lease->units.n; i++)
-        if (strcmp(pool->cards[lease->units.items[i].card].key, key) == 0)
-            return true;
-    return false;
-}
-
-/* Ending one may end others with it, so the list is begun again after each. What a scheduler gave stays. */
-unsigned leases_cut(struct leases *leases, const char *key, const char *why, uint64_t *ids, unsigned max)
-{
-    struct lease *lease;
-    struct lease_member *member;
-    unsigned n = 0;
-
-    leases_tell_holders(leases, key, why);
-again:
-    TAILQ_FOREACH(lease, &leases->list, link)
-    {
-        if (lease->recorded || lease->ended || !covers(lease, key))
-            continue;
-        if (n < max)
-            ids[n] = lease->id;
-        n++;
-        log_event(LOG_NOTICE, "lease-cut", LOG_NUMBER("lease", lease->id), LOG_TEXT("why", why));
-        lease->refs++;
-        while ((member = TAILQ_FIRST(&lease->members)))
-            member_end(member, why);
-        lease_put(lease);
-        goto again;
-    }
-    return n;
 }
