@@ -1,5 +1,8 @@
 /* Collects the state of all parts. Degraded means: something is wrong that a person should look at. */
 #include "daemon/status.h"
+#include "daemon/devices/devices.h"
+#include "daemon/leases/enforcement.h"
+#include "daemon/leases/leases.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
 
@@ -30,6 +33,27 @@ static void add(struct problems *problems, const char *format, ...)
     problems->n++;
 }
 
+/* A part says what is wrong with it, "" for nothing; one that has not started yet is not asked. */
+static void collect_devices(const struct service *service, struct problems *problems)
+{
+    char text[PROBLEM_SIZE] = "";
+
+    if (service->devices)
+        devices_problem(service->devices, text, sizeof text);
+    if (text[0])
+        add(problems, "%s", text);
+    text[0] = '\0';
+    if (service->leases)
+        leases_problem(service->leases, text, sizeof text);
+    if (text[0])
+        add(problems, "%s", text);
+    text[0] = '\0';
+    if (service->enforcement)
+        enforcement_problem(service->enforcement, text, sizeof text);
+    if (text[0])
+        add(problems, "%s", text);
+}
+
 static void collect_problems(const struct service *service, const struct store_status *store, struct problems *problems)
 {
     const struct rulesets *rulesets = &service->rulesets;
@@ -49,6 +73,7 @@ static void collect_problems(const struct service *service, const struct store_s
         add(problems, "rules: %s", rulesets->problem);
     if (service->configuration_problem[0])
         add(problems, "configuration: %s", service->configuration_problem);
+    collect_devices(service, problems);
     if (dropped > 0)
         add(problems, "%" PRIu64 " log lines were dropped, for nobody read them", dropped);
 }
@@ -95,7 +120,6 @@ static void fill_service(const struct service *service, Itexd__V1__Status *statu
     status->peers = (uint32_t)service->server.n_peers;
     status->requests = service->n_requests;
     status->refused = service->n_refused + service->server.refused;
-    status->devices = (char *)"this version of itexd does not manage devices";
 }
 
 static void fill_store(const struct service *service, const struct store_status *store, Itexd__V1__Status *status)
@@ -125,6 +149,9 @@ void status_reply(struct call *call)
     fill_service(service, &status);
     fill_store(service, &store, &status);
     fill_rules(service, &status, &active, &waiting);
+    devices_status(service->devices, &status);
+    leases_status(service->leases, &status);
+    enforcement_status(service->enforcement, &status);
     status.state = (char *)(problems.n > 0 ? "degraded" : "ok");
     status.n_problems = problems.n;
     status.problems = problems.lines;
