@@ -135,6 +135,7 @@ static void drained(struct lease *lease)
 {
     static const struct timeval again = {.tv_usec = LOOK_AGAIN_MS * 1000};
 
+    lease->lingers = lease->in_use;
     if (lease->in_use && clock_steady_ms() < lease->drain_until_ms) {
         if (!lease->look_again)
             lease->look_again = evtimer_new(lease->leases->service->base, on_look_again, lease);
@@ -241,6 +242,11 @@ static void look(struct lease *lease)
     expect_answer(lease);
     look_at_cards(lease);
     answered(lease);
+}
+
+bool access_giving_back(const struct lease *lease)
+{
+    return lease->ended && !lease->drained && !lease->lingers;
 }
 
 void access_drain(struct lease *lease)

@@ -283,12 +283,12 @@ static void on_asker_ended(evutil_socket_t fd, short what, void *context)
 static int start_waiting(struct lease_wait *wait, struct entry *entry)
 {
     struct leases *leases = wait->leases;
-    struct timeval limit = {.tv_sec = wait->wait_ms / 1000, .tv_usec = wait->wait_ms % 1000 * 1000};
+    uint32_t wait_ms = wait->wait_ms > 0 ? wait->wait_ms : LEASES_GIVING_BACK_MS;
+    struct timeval limit = {.tv_sec = wait_ms / 1000, .tv_usec = wait_ms % 1000 * 1000};
 
     wait->ended = watch_process(leases, wait->ask.pidfd, on_asker_ended, wait);
-    if (wait->wait_ms > 0)
-        wait->timer = evtimer_new(leases->service->base, on_wait_over, wait);
-    if (!wait->ended || (wait->wait_ms > 0 && (!wait->timer || evtimer_add(wait->timer, &limit) < 0)))
+    wait->timer = evtimer_new(leases->service->base, on_wait_over, wait);
+    if (!wait->ended || !wait->timer || evtimer_add(wait->timer, &limit) < 0)
         return -ENOMEM;
     wait->until_ms = clock_wall_ms() + wait->wait_ms;
     wait->entry = entry;
@@ -443,11 +443,23 @@ void waits_fail_fresh(struct leases *leases, const char *why)
     }
 }
 
+static bool any_given_back(const struct leases *leases)
+{
+    const struct lease *lease;
+
+    TAILQ_FOREACH(lease, &leases->list, link)
+    if (access_giving_back(lease))
+        return true;
+    return false;
+}
+
 void waits_expire(struct leases *leases, const char *problem)
 {
     struct queue_entry *at, *next_entry;
     struct lease_wait *wait, *next;
 
+    if (!problem && any_given_back(leases))
+        return; /* comes again when it is */
     for (at = TAILQ_FIRST(&leases->queue.entries); at; at = next_entry) {
         next_entry = TAILQ_NEXT(at, link);
         for (wait = TAILQ_FIRST(&((struct entry *)at)->waits); wait; wait = next) {
@@ -534,7 +546,7 @@ again:
         ((struct entry *)at)->position = ++position;
         TAILQ_FOREACH(wait, &((struct entry *)at)->waits, link)
         {
-            if (wait->told == position)
+            if (wait->told == position || wait->wait_ms == 0)
                 continue;
             wait->told = position;
             wait->position(wait->context, position);

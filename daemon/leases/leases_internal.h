@@ -18,6 +18,8 @@
 
 #define LEASES_MAX_MEMBERS 16384u /* of all leases: each is a descriptor */
 #define LEASES_RETRY_WRITE_MS 1000
+/* Who would not wait still waits for devices that are just being given back: a matter of the service, not of jobs. */
+#define LEASES_GIVING_BACK_MS 500
 #define LEASES_DETAIL_SIZE 200
 
 /* What was asked for, for as many processes as there are. Owns its texts. */
@@ -51,6 +53,7 @@ struct lease {
     unsigned outstanding; /* answers of the keeper; before the first grant, or while draining */
     char failed[LEASES_DETAIL_SIZE];
     bool in_use, drained;
+    bool lingers; /* draining, and processes of it were found */
     uint64_t drain_until_ms;
     struct event *look_again;
 };
@@ -165,6 +168,8 @@ void access_grant(struct lease *lease);
 /* An ended lease's nodes are made as before, and who still uses its cards is waited for; ends with lease_forget. */
 void access_drain(struct lease *lease);
 bool access_enforced(const struct leases *leases);
+/* Has it ended a moment ago, and is being looked at for the first time? */
+bool access_giving_back(const struct lease *lease);
 /* What the user said it can open, were nothing leased: who can open all cards that are nobody's can open any. */
 uint64_t access_told(const struct leases *leases, uint32_t uid, uint64_t told);
 /* What the user can open now: of what it said, not what is others', and what is its own. */
