@@ -32,6 +32,7 @@ struct handler {
     enum right right;
     bool takes_fd;
     handler_fn handle;
+    bool of_devices; /* waits for the first inventory */
 };
 
 static void handle_resolve(struct call *call, const Itexd__V1__Request *request, int fd)
@@ -174,10 +175,10 @@ static const struct handler handlers[] = {
     [BODY(RULES_ROLLBACK)] = {"rules rollback", RIGHT_ADMINISTRATOR, false, handle_rules_rollback},
     [BODY(RELOAD)] = {"reload", RIGHT_ADMINISTRATOR, false, handle_reload},
     [BODY(BACKUP)] = {"backup", RIGHT_ADMINISTRATOR, true, handle_backup},
-    [BODY(DEVICES)] = {"devices list", RIGHT_ANYONE, false, handle_devices_list},
-    [BODY(DEVICE_SHOW)] = {"devices show", RIGHT_ANYONE, false, handle_devices_show},
-    [BODY(DEVICE_DRAIN)] = {"devices drain", RIGHT_ADMINISTRATOR, false, handle_devices_drain},
-    [BODY(DEVICE_RESET)] = {"devices reset", RIGHT_ADMINISTRATOR, false, handle_devices_reset},
+    [BODY(DEVICES)] = {"devices list", RIGHT_ANYONE, false, handle_devices_list, true},
+    [BODY(DEVICE_SHOW)] = {"devices show", RIGHT_ANYONE, false, handle_devices_show, true},
+    [BODY(DEVICE_DRAIN)] = {"devices drain", RIGHT_ADMINISTRATOR, false, handle_devices_drain, true},
+    [BODY(DEVICE_RESET)] = {"devices reset", RIGHT_ADMINISTRATOR, false, handle_devices_reset, true},
     [BODY(WORKER_RESTART)] = {"devices restart", RIGHT_ADMINISTRATOR, false, handle_devices_restart_worker},
     [BODY(LEASES)] = {"leases", RIGHT_ANYONE, false, handle_leases}, /* others' blanked */
     [BODY(LEASE_RELEASE)] = {"lease release", RIGHT_SELF, false, handle_lease_release},
@@ -255,7 +256,7 @@ static void begin(struct service *service, struct peer *peer, const struct handl
         close(fd);
         fd = -1;
     }
-    if (call)
+    if (call && !(handler->of_devices && devices_early(call, request, handler->handle)))
         handler->handle(call, request, fd);
 }
 

@@ -92,6 +92,15 @@ void devices_settle(struct devices *devices)
         return;
     devices->settled = true;
     devices_publish(devices);
+    if (devices->puts == 0)
+        devices_end_patience(devices);
+}
+
+static void on_early_timeout(evutil_socket_t fd, short what, void *context)
+{
+    (void)fd;
+    (void)what;
+    devices_end_patience(context);
 }
 
 static void on_first_timeout(evutil_socket_t fd, short what, void *context)
@@ -120,8 +129,11 @@ static void on_put(void *context, int status, uint64_t id)
     struct put *put = context;
     struct device *device = device_set_find(&put->devices->set, put->key);
 
+    put->devices->puts--;
     if (device && status == 0 && id != 0)
         device->id = (uint32_t)id;
+    if (put->devices->settled && put->devices->puts == 0)
+        devices_end_patience(put->devices);
     if (put->call)
         call_done(put->call); /* without the database the device is as was asked, until the service ends */
     free(put);
@@ -155,8 +167,10 @@ void devices_put(struct devices *devices, struct device *device, struct call *ca
         put->call = call;
         snprintf(put->key, sizeof put->key, "%s", device->key);
     }
-    if (put && store_put_device(devices->service->store, &row, on_put, put) == 0)
+    if (put && store_put_device(devices->service->store, &row, on_put, put) == 0) {
+        devices->puts++;
         return;
+    }
     free(put);
     if (call)
         call_refuse(call, REFUSED_WRITES, NULL);
@@ -222,7 +236,8 @@ static void know(void *context, const struct store_device *row)
 
 static int begin(struct devices *devices)
 {
-    static const struct timeval first = {.tv_sec = DEVICES_FIRST_MS / 1000};
+    static const struct timeval first = {.tv_sec = DEVICES_FIRST_MS / 1000},
+                                early = {.tv_sec = DEVICES_EARLY_MS / 1000};
     struct service *service = devices->service;
     int error;
 
@@ -230,7 +245,9 @@ static int begin(struct devices *devices)
         log_event(LOG_WARNING, "devices", LOG_TEXT("message", "the database does not tell what devices were known"));
     devices->interruptions = store_interruptions(service->store);
     devices->first = evtimer_new(service->base, on_first_timeout, devices);
-    if (!devices->first || evtimer_add(devices->first, &first) < 0)
+    devices->first_early = evtimer_new(service->base, on_early_timeout, devices);
+    if (!devices->first || evtimer_add(devices->first, &first) < 0 || !devices->first_early ||
+        evtimer_add(devices->first_early, &early) < 0)
         return -ENOMEM;
     error = devices_worker_init(devices);
     devices_explain_none(devices);
@@ -248,6 +265,8 @@ int devices_init(struct service *service, struct devices **out)
     devices->service = service;
     devices->managed = service->options.devices == OPTION_DEVICES_AUTO;
     devices->settled = !devices->managed;
+    devices->patient = devices->managed;
+    TAILQ_INIT(&devices->early);
     LIST_INIT(&devices->resets);
     error = devices_said_init(devices);
     if (error == 0 && devices->managed)
@@ -258,12 +277,18 @@ int devices_init(struct service *service, struct devices **out)
 
 void devices_free(struct devices *devices)
 {
+    struct call *call;
+
     if (!devices)
         return;
     devices_resets_free(devices);
     devices_worker_free(devices);
     if (devices->first)
         event_free(devices->first);
+    if (devices->first_early)
+        event_free(devices->first_early);
+    while ((call = TAILQ_FIRST(&devices->early)))
+        call_refuse(call, REFUSED_STOPPING, NULL); /* nobody hears it: the peers have gone */
     device_set_clear(&devices->set);
     itexd__child__inventory__free_unpacked(devices->inventory, NULL);
     free(devices->said);

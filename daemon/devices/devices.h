@@ -12,6 +12,8 @@
 #include "daemon/devices/device.h"
 
 #define DEVICES_FIRST_MS 10000
+/* Other requests about devices wait for the first inventory too, but not so long: somebody looks at them. */
+#define DEVICES_EARLY_MS 1000
 
 struct service;
 struct devices;
@@ -39,6 +41,11 @@ const char *devices_none_detail(const struct devices *devices);
  * NULL. */
 void devices_event(struct devices *devices, struct device *device, const char *kind, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* True: nothing is known yet, and the request will be handled when something is, or DEVICES_EARLY_MS after the start
+ * with what is known then. False: it can be handled now. */
+typedef void (*devices_early_fn)(struct call *call, const Itexd__V1__Request *request, int fd);
+bool devices_early(struct call *call, const Itexd__V1__Request *request, devices_early_fn handle);
 
 /* Requests of the protocol; all answer the call. */
 void devices_list(struct call *call, const Itexd__V1__Devices *request);

@@ -57,7 +57,10 @@ struct devices {
     uint64_t asked_ms, heard_ms, sampled_ms, aggregated_ms; /* steady clock */
     uint64_t aggregated_wall_ms;
     struct sysman_policy sysman;
-    struct event *tick, *first;
+    struct event *tick, *first, *first_early;
+    bool patient;           /* requests wait, for the first inventory and the numbers of its devices */
+    struct call_list early; /* they */
+    unsigned puts;          /* to the database, on their way */
     uint64_t interruptions; /* of the store, when devices were last put */
     LIST_HEAD(, device_reset) resets;
     char none[512]; /* devices_none_detail */
@@ -100,6 +103,11 @@ void devices_aggregate(struct devices *devices);
 
 /* The device that a request names; NULL: the call has been refused. */
 struct device *devices_named(struct call *call, const char *name);
+
+/* ---- devices_early.c --------------------------------------------------------------------------------------------- */
+
+/* Requests are answered from now on, with what is known. */
+void devices_end_patience(struct devices *devices);
 
 /* ---- devices_reset.c --------------------------------------------------------------------------------------------- */
 
