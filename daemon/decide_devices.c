@@ -129,7 +129,8 @@ static void on_position(void *context, unsigned position)
     for (call = TAILQ_FIRST(&asking->entry->waiters); call; call = next) {
         next = TAILQ_NEXT(call, waiting);
         if (call->peer)
-            peer_send(call->peer, buffer, wire_waiting(buffer, call->id, position));
+            peer_send(call->peer, buffer,
+                      wire_waiting(buffer, call->id, position, devices_substitute(asking->service->devices)));
     }
 }
 

@@ -129,13 +129,14 @@ size_t wire_event(uint8_t *buffer, const char *kind, const char *text)
     return itexd__v1__server_packet__pack(&packet, buffer);
 }
 
-size_t wire_waiting(uint8_t *buffer, uint64_t request, unsigned position)
+size_t wire_waiting(uint8_t *buffer, uint64_t request, unsigned position, const char *substitute)
 {
     Itexd__V1__ServerPacket packet = ITEXD__V1__SERVER_PACKET__INIT;
     Itexd__V1__Event event = ITEXD__V1__EVENT__INIT;
-    char text[64];
+    char text[96];
 
-    snprintf(text, sizeof text, "waiting for devices, number %u in the queue", position);
+    snprintf(text, sizeof text, "%.20s%swaiting for devices, position %u in the queue", substitute ? substitute : "",
+             substitute ? " " : "", position);
     event.kind = (char *)"waiting";
     event.text = text;
     event.has_request = event.has_position = true;

@@ -19,7 +19,7 @@ size_t wire_reply(uint8_t *buffer, uint64_t request, Itexd__V1__Reply *reply);
 size_t wire_refusal(uint8_t *buffer, uint64_t request, enum refusal refusal, const char *detail);
 size_t wire_event(uint8_t *buffer, const char *kind, const char *text);
 /* The request's place in the queue for devices. */
-size_t wire_waiting(uint8_t *buffer, uint64_t request, unsigned position);
+size_t wire_waiting(uint8_t *buffer, uint64_t request, unsigned position, const char *substitute);
 
 /* Can every answer that holds this outcome be sent, if need be without its diagnostics? */
 bool wire_outcome_fits(struct store_blob outcome);

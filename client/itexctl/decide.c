@@ -4,6 +4,7 @@
 #include "client/itexctl/words.h"
 #include "proto/cleanup.h"
 
+#include <ctype.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -164,8 +165,9 @@ static int describe_no_devices(const struct decided *decided, char **text)
                          : busy                    ? ""
                          : devices->by_default     ? "; --gpus 0 goes without"
                                                    : "; go without --gpus";
-    return asprintf(text, "rejected: %u %s%s asked for, but %.*s%s", devices->count, unit,
-                    devices->count == 1 ? "" : "s", sentence_length(why), why, advice);
+    int length = sentence_length(why); /* that begins a sentence, and is the middle of one here */
+    return asprintf(text, "rejected: %u %s%s asked for, but %c%.*s%s", devices->count, unit,
+                    devices->count == 1 ? "" : "s", tolower((unsigned char)why[0]), length - 1, why + 1, advice);
 }
 
 char *decided_rejection(const struct decided *decided)

@@ -126,14 +126,13 @@ static int reset_in_child(struct connection *connection, const char *bdf, bool f
 
 /* ---- The command ------------------------------------------------------------------------------------ */
 
-static int call_reset(struct connection *connection, Itexd__V1__DeviceReset *body, Itexd__V1__Reply **reply,
-                      struct failure *failure)
+static int call_reset(struct connection *connection, Itexd__V1__DeviceReset *body, Itexd__V1__Reply__BodyCase expected,
+                      Itexd__V1__Reply **reply, struct failure *failure)
 {
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     request.body_case = ITEXD__V1__REQUEST__BODY_DEVICE_RESET;
     request.device_reset = body;
-    return service_call(connection, &request, -1, ADMIN_TIMEOUT_MS, ITEXD__V1__REPLY__BODY_DEVICE_RESET, reply,
-                        failure);
+    return service_call(connection, &request, -1, ADMIN_TIMEOUT_MS, expected, reply, failure);
 }
 
 static void report_reset(const struct context *context, const Itexd__V1__DeviceShowReply *shown,
@@ -176,7 +175,7 @@ static int reset_begun(const struct context *context, struct connection *connect
     end.device = begun->key ? begun->key : shown->device->key;
     end.has_end = end.end = 1;
     end.result = report.done ? NULL : report.error;
-    r = call_reset(connection, &end, &ended, &failure);
+    r = call_reset(connection, &end, ITEXD__V1__REPLY__BODY_DONE, &ended, &failure);
     report_reset(context, shown, begun, &report);
     if (r < 0)
         return failure_report(&failure);
@@ -201,7 +200,7 @@ static int reset_run(struct context *context, const struct operands *operands)
     begin.force = values->force;
     if (service_open(context, &connection, &failure) < 0 ||
         device_show(connection, device, ADMIN_TIMEOUT_MS, &shown, &failure) < 0 ||
-        call_reset(connection, &begin, &begun, &failure) < 0)
+        call_reset(connection, &begin, ITEXD__V1__REPLY__BODY_DEVICE_RESET, &begun, &failure) < 0)
         return failure_report(&failure);
     return reset_begun(context, connection, shown->device_show, begun->device_reset, values->force);
 }

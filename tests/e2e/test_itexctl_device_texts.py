@@ -401,7 +401,9 @@ def test_waiting_is_told_with_the_position(played):
     service = played(
         resolve=[
             pb.Event(kind="waiting", position=2),
-            pb.Event(kind="waiting", position=1, text="SIMULATED waiting for devices, position 1"),
+            pb.Event(
+                kind="waiting", position=1, text="SIMULATED waiting for devices, position 1 in the queue"
+            ),
             pb.Event(kind="newer", text="what this itexctl does not know"),
             decision(),
         ],
@@ -411,7 +413,7 @@ def test_waiting_is_told_with_the_position(played):
     assert result.stdout == "ran\n"
     assert result.stderr.splitlines() == [
         "itexctl: waiting for devices, position 2 in the queue",
-        "itexctl: SIMULATED waiting for devices, position 1",
+        "itexctl: SIMULATED waiting for devices, position 1 in the queue",
     ]
 
 
