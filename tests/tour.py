@@ -7,6 +7,7 @@ would, prints what it answers, and stops it. Nothing here knows an answer: every
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 from pathlib import Path
 
 NPD_OFF = {"ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": "0"}
@@ -42,21 +44,24 @@ USE_CASES = [
     ("XLA through TensorFlow, Keras 3", ["--keras", "3", "--jit", "on"], auto_jit(1)),
 ]
 # Columns: case (what is left of the terminal), on its own, fix, resulting mode.
+WIDTH = min(max(shutil.get_terminal_size().columns, 80), 110)
 OWN, FIX, MODE = 11, 34, 15
-CASE = min(max(shutil.get_terminal_size().columns, 80), 110) - OWN - FIX - MODE - 6
+CASE = WIDTH - OWN - FIX - MODE - 6
 WIDTHS = (CASE, OWN, FIX, MODE)
 
 
 class Service:
     """itexd on a private socket, ready when the constructor returns."""
 
-    def __init__(self, build, folder):
+    def __init__(self, build, folder, devices=("--devices=off",)):
+        folder.mkdir(exist_ok=True)
         self.folder = folder
         self.itexctl = str(build / "client/itexctl/itexctl")
         self.environment = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("ITEX", "TF_", "XLA_", "ZE_", "SYCL_"))
+            if not name.startswith(("ITEX", "TF_", "XLA_", "ZE_", "ZES_", "SYCL_", "ONEAPI_DEVICE"))
+            and name not in ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID")
         }
         self.environment["ITEXD_SOCKET"] = str(folder / "itexd.sock")
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -69,6 +74,7 @@ class Service:
                     f"--socket={folder / 'itexd.sock'}",
                     f"--database={folder / 'itexd.db'}",
                     f"--rules={Path(__file__).parents[1] / 'db/rules'}",
+                    *devices,
                 ],
                 env={**self.environment, "NOTIFY_SOCKET": str(folder / "notify")},
                 stderr=log,
@@ -88,6 +94,27 @@ class Service:
         if not answer.stdout:
             sys.exit(f"{' '.join(command)}: {answer.stderr}")
         return json.loads(answer.stdout)
+
+    def start(self, *arguments, **options):
+        command = [self.itexctl, *arguments]
+        return subprocess.Popen(command, env=self.environment, cwd=self.folder, text=True, **options)
+
+    def show(self, *arguments):
+        """Runs itexctl as it would be typed, its line first."""
+        print(f"\n$ itexctl {shlex.join(arguments)}", flush=True)
+        subprocess.run([self.itexctl, *arguments], env=self.environment, cwd=self.folder)
+
+    def until(self, command, condition):
+        """Asks itexctl until its answer is so."""
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            answer = subprocess.run(
+                [self.itexctl, command, "--json"], env=self.environment, capture_output=True, text=True
+            )
+            if answer.stdout and condition(json.loads(answer.stdout)):
+                return
+            time.sleep(0.05)
+        sys.exit(f"itexctl {command}: {answer.stdout}{answer.stderr}")
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -156,6 +183,69 @@ def run_one(service):
     subprocess.run([service.itexctl, "explain", number], env=service.environment, check=True)
 
 
+# A job that prints its environment; every line says that the GPUs are none.
+JOB = """#!/bin/sh
+echo "SIMULATED  lease $ITEXD_LEASE, own device $ITEXD_LOCAL_DEVICE"
+for name in ZE_AFFINITY_MASK ZE_FLAT_DEVICE_HIERARCHY ITEX_TILE_AS_DEVICE; do
+    eval "echo \"SIMULATED  $name=\\$$name\""
+done
+"""
+
+
+def compete(service):
+    """One job holds both cards; another waits for one, is told its place, and gets it when the first ends."""
+    print("\nTwo jobs, one after the other: the first has both cards until it ends.", flush=True)
+    holder = service.start(
+        "run", "--quiet", "--gpus", "2", "--job", "first", "--", "sh", "-c", "echo; read line",
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        holder.stdout.readline()
+        service.show("run", "--gpus", "1", "--", "true")
+        command = ["run", "--gpus", "1", "--wait", "30", "--job", "second", "--", "./job"]
+        print(f"\n$ itexctl {shlex.join(command)} &", flush=True)
+        waiter = service.start(*command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        print(waiter.stderr.readline(), end="", flush=True)  # its place in the queue
+        service.show("leases")
+        print("\n(the first job ends)\n", flush=True)
+    finally:
+        holder.stdin.close()
+        holder.wait(timeout=20)
+        holder.stdout.close()
+    _, said = waiter.communicate(timeout=40)  # one line, of what was decided
+    print(textwrap.fill(said.strip(), WIDTH, break_long_words=False, subsequent_indent="SIMULATED   "))
+
+
+def show_leases(build, folder):
+    """A service of its own on two cards of two tiles, by the simulated driver of the tests."""
+    folder.mkdir()
+    control = folder / "gpus"
+    control.write_text("cards 2\ntiles 2\n")
+    (folder / "job").write_text(JOB)
+    (folder / "job").chmod(0o755)
+    service = Service(
+        build,
+        folder,
+        [
+            f"--runtime-directory={folder / 'run'}",
+            f"--simulated-driver={build / 'tests/simze/libsimze.so'}",
+            f"--worker-environment=SIMZE_CONTROL={control}",
+        ],
+    )
+    try:
+        print("\nLeases, on two GPUs of two tiles each. They are SIMULATED: no line below is about hardware.")
+        service.until("devices", lambda told: all(device["sampled"] for device in told["devices"]))
+        service.show("devices")
+        service.show("run", "--quiet", "--gpus", "1", "--", "./job")
+        service.show("run", "--quiet", "--gpus", "1:tile", "--", "./job")
+        compete(service)
+        service.until("leases", lambda told: not told["leases"])
+        service.show("leases")
+        service.show("devices")
+    finally:
+        service.stop()
+
+
 def main():
     build = Path(sys.argv[1]).resolve()
     folder = Path(tempfile.mkdtemp(prefix="itexd-try-"))
@@ -167,6 +257,7 @@ def main():
         print_table(service, "The vendor's four use cases", USE_CASES)
         print("\nabort: dies by a signal at import; exit 0: ends as if done, without having trained.")
         run_one(service)
+        show_leases(build, folder / "simulated")
 
 
 if __name__ == "__main__":
