@@ -176,6 +176,15 @@ static int print_metrics(const struct printer *printer, const Itexd__V1__DeviceI
     return r == 0 ? table_print(table, printer->out) : r;
 }
 
+/* What of the text is behind the mark, which stands at the beginning of the line already. */
+static const char *unmarked(const char *text, const char *mark)
+{
+    size_t length = mark ? strlen(mark) : 0;
+    if (length > 0 && strncmp(text, mark, length) == 0 && strncmp(text + length, ": ", 2) == 0)
+        return text + length + 2;
+    return text;
+}
+
 static void print_events(const struct printer *printer, const Itexd__V1__DeviceShowReply *shown)
 {
     char time[TIME_TEXT_SIZE];
@@ -185,10 +194,9 @@ static void print_events(const struct printer *printer, const Itexd__V1__DeviceS
     print_heading(printer, TONE_BOLD, "What happened, newest first");
     for (size_t i = 0; i < shown->n_events; i++) {
         const Itexd__V1__DeviceEvent *event = shown->events[i];
-        print_paragraphf(printer, 2, "%s %s", event->has_time_ms ? time_text(event->time_ms, time) : "",
-                         event->text   ? event->text
-                         : event->kind ? event->kind
-                                       : "?");
+        const char *text = event->text ? unmarked(event->text, shown->substitute) : "";
+        print_paragraphf(printer, 2, "%s %s%s%s", event->has_time_ms ? time_text(event->time_ms, time) : "",
+                         event->kind ? event->kind : "", event->kind && text[0] ? ": " : "", text);
     }
 }
 

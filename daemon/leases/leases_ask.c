@@ -227,8 +227,8 @@ static bool possible(struct lease_wait *wait, const struct terms *terms, const s
     if (pool_could(&leases->pool, want, false))
         return true;
     terms_text(terms, text, sizeof text);
-    wait_say(wait, LEASE_IMPOSSIBLE, "%s: the devices that this job can open could never serve that; itexctl devices",
-             text);
+    wait_say(wait, LEASE_IMPOSSIBLE,
+             "%s is more than the devices that this job can open could ever serve; itexctl devices lists them", text);
     return false;
 }
 
