@@ -6,6 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
+import asking
 import harness
 import pytest
 
@@ -46,6 +47,20 @@ def simulated():
             return harness.Simulated(own, **shape)
 
         yield make
+
+
+@pytest.fixture
+def holders():
+    """Processes that hold devices, until they are killed or the test ends."""
+    made = asking.Holders()
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def node(make_itexd, simulated):
+    """A started service with two simulated cards of two tiles."""
+    return make_itexd(devices=simulated(cards=2, tiles=2)).start()
 
 
 @pytest.fixture

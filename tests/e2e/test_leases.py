@@ -1,7 +1,6 @@
-"""Devices with a decision: what is granted, to whom, for how long, and what the decision says of it.
+"""Devices with a decision: what is granted, to whom, who waits, and what the decision says of it.
 
-Two simulated cards of two tiles, asked by the protocol itself. Holders are processes of the test's own, so
-that each can be ended alone; whatever must happen then is waited for by somebody who wants the device.
+Two simulated cards of two tiles, where nothing else is said.
 """
 
 from __future__ import annotations
@@ -15,131 +14,26 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import NOBODY, SLOW, Code, Refused, pb, resolve_message, start_time
-
-PATIENT = 60_000  # ms; nobody waits as long, but a lost wake-up would
-KNOWN = {"itex": "newest", "keras": "3", "jit": "on"}
-
-
-class Holders:
-    """Processes that do nothing but live."""
-
-    def __init__(self):
-        self.processes = []
-
-    def new(self, **options):
-        process = subprocess.Popen(["sleep", "100000"], **options)
-        self.processes.append(process)
-        return process
-
-    def end(self):
-        for process in self.processes:
-            process.kill()
-            process.wait()
-
-
-@pytest.fixture
-def holders():
-    made = Holders()
-    yield made
-    made.end()
-
-
-@pytest.fixture
-def node(make_itexd, simulated):
-    return make_itexd(devices=simulated(cards=2, tiles=2)).start()
-
-
-def holder(process):
-    return pb.Holder(pid=process.pid, start_time=start_time(process.pid))
-
-
-def asking(process=None, env=None, request_id=None, job=None, step=None, policy=None, lease=None, **devices):
-    """The fields of a resolve for devices; count 1 where nothing is said."""
-    devices.setdefault("count", 1)
-    fields = {"devices": pb.DeviceRequest(**devices), "request_id": request_id}
-    for name, value in {"job": job, "step": step, "policy": policy, "lease": lease}.items():
-        if value is not None:
-            fields[name] = value
-    if process is not None:
-        fields["holder"] = holder(process)
-    return {"env": env or {}, "declared": KNOWN, **fields}
-
-
-def ask(client, process=None, **more):
-    return client.resolve(**asking(process, **more))
-
-
-def begin(client, process=None, **more):
-    """Asks, and comes back before the answer."""
-    fields = asking(process, **more)
-    return client.send("resolve", resolve_message(fields.pop("env"), fields.pop("declared"), **fields))
-
-
-def answer(client, request):
-    reply = client.reply(request)
-    if reply.WhichOneof("body") == "error":
-        raise Refused(reply.error)
-    return reply.decision
-
-
-def position(client, request):
-    """Waits until the service has said the request's place in the queue."""
-    while True:
-        for event in client.events:
-            if event.kind == "waiting" and event.request == request:
-                client.events.remove(event)
-                return event.position
-        packet = client.receive()
-        assert packet.WhichOneof("kind") == "event", f"answered instead of waiting: {packet}"
-        client.events.append(packet.event)
-
-
-def accept(client, decision):
-    client.ok("accept", request_id=decision.request_id, decision=decision.id)
-
-
-def written(client):
-    """What was to be written before this is written: an answer comes after its commit."""
-    client.resolve(declared=KNOWN)
-
-
-def env(decision):
-    return {
-        variable.name: variable.value if variable.HasField("value") else None
-        for variable in decision.outcome.env
-    }
-
-
-def rules(decision):
-    return [diagnostic.rule for diagnostic in decision.outcome.diagnostics]
-
-
-def detail(decision, rule):
-    return next(d.message for d in decision.outcome.diagnostics if d.rule == rule)
-
-
-def units(decision):
-    return [(device.bdf, device.tile if device.HasField("tile") else None) for device in decision.devices]
-
-
-def granted(decision):
-    assert decision.lease.id, f"no lease: {decision}"
-    assert decision.outcome.verdict != "rejected"
-    return decision
-
-
-def rejected(decision, rule):
-    assert decision.outcome.verdict == "rejected"
-    assert decision.outcome.mode == "none"
-    assert decision.state == "asked"
-    assert not decision.HasField("lease")
-    assert not decision.devices
-    assert rule in rules(decision), rules(decision)
-    return decision
-
-
-FIRST, SECOND = "0000:3a:00.0", "0000:4a:00.0"
+from asking import (
+    FIRST,
+    KNOWN,
+    PATIENT,
+    SECOND,
+    accept,
+    answer,
+    ask,
+    begin,
+    detail,
+    env,
+    granted,
+    holder,
+    position,
+    rejected,
+    rules,
+    units,
+    written,
+)
+from harness import NOBODY, SLOW, Code, Refused, pb
 
 # ---- What is granted ---------------------------------------------------------------------------------
 
@@ -449,229 +343,6 @@ def test_users_see_of_each_other_that_devices_are_taken(node, holders, as_root):
         assert not lease.HasField("uid") and not lease.holders
 
 
-# ---- Offers ------------------------------------------------------------------------------------------
-
-
-def test_an_offer_that_nobody_accepts_lapses(node, holders):
-    with node.client() as other:
-        with node.client() as client:
-            process = holders.new()
-            decision = granted(ask(client, process, count=2))
-        waits = begin(other, holders.new(), wait_ms=PATIENT)
-        assert position(other, waits) == 1
-        granted(answer(other, waits))
-        before = other.ok("explain", decision=decision.id)
-        assert before.state == "undelivered"
-        assert before.lease.state == "released"
-        assert units(before) == [(FIRST, None), (SECOND, None)]
-        with pytest.raises(Refused) as refused:
-            accept(other, decision)
-        assert refused.value.code == Code.NOT_FOUND
-        # The same request again is decided anew, for its devices are another's.
-        again = ask(other, process, count=2, request_id=decision.request_id)
-        assert again.id != decision.id
-        rejected(again, "devices-busy")
-
-
-def test_a_retry_finds_its_offer(node, holders):
-    process = holders.new()
-    with node.client() as client:
-        decision = granted(ask(client, process))
-    with node.client() as client:
-        again = ask(client, process, request_id=decision.request_id)
-        assert again.id == decision.id
-        assert again.lease == decision.lease
-        assert units(again) == units(decision)
-        accept(client, again)
-        written(client)
-        assert client.ok("explain", decision=decision.id).state == "accepted"
-        assert client.ok("leases").leases[0].state == "accepted"
-
-
-def test_a_retry_after_the_lease_was_released_is_a_new_decision(node, holders):
-    process = holders.new()
-    with node.client() as client:
-        decision = granted(ask(client, process))
-        client.ok("lease_release", lease=decision.lease.id)
-        again = granted(ask(client, process, request_id=decision.request_id))
-        assert again.id != decision.id
-        assert again.lease.id != decision.lease.id
-
-
-def test_what_rules_reject_keeps_nothing(node, holders, tmp_path):
-    directory = tmp_path / "rules"
-    directory.mkdir()
-    (directory / "never.yaml").write_text(
-        "title: For this test\n"
-        "rules:\n"
-        "  - id: never\n"
-        "    severity: error\n"
-        "    outcome: abort\n"
-        "    strikes: import\n"
-        "    when: {keras: '3'}\n"
-        "    message: Nothing helps.\n"
-        "    solution_text: None.\n"
-        "    source: test\n"
-    )
-    with node.client() as client:
-        assert node.ctl("rules", "load", directory, "--activate").returncode == 0
-        decision = ask(client, holders.new(), count=2)
-        assert decision.outcome.verdict == "rejected"
-        assert decision.state == "asked"
-        assert not decision.HasField("lease") and not decision.devices
-        assert not [name for name in env(decision) if name.startswith("ZE_")]
-        assert not [lease for lease in client.ok("leases").leases if lease.state != "draining"]
-
-
-def test_around_a_launcher_no_lease_is_taken(node):
-    with node.client() as client:
-        decision = client.resolve(declared=KNOWN, devices=pb.DeviceRequest(count=2), launcher=True)
-        assert not decision.HasField("lease")
-        assert decision.state == "asked"
-        assert client.ok("status").n_leases == 0
-
-
-# ---- Restarts ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("way", ["stop", "kill"])
-def test_leases_outlive_the_service(node, holders, way):
-    process = holders.new()
-    with node.client() as client:
-        decision = granted(ask(client, process, count=2))
-        accept(client, decision)
-    getattr(node, way)()
-    node.start()
-    with node.client() as client:
-        assert [lease.id for lease in client.ok("leases").leases] == [decision.lease.id]
-        rejected(ask(client, holders.new()), "devices-busy")
-        waits = begin(client, holders.new(), wait_ms=PATIENT)
-        position(client, waits)
-        process.kill()
-        assert granted(answer(client, waits)).lease.id > decision.lease.id
-
-
-def test_a_holder_that_ended_while_the_service_was_away(node, holders):
-    process = holders.new()
-    with node.client() as client:
-        accept(client, granted(ask(client, process, count=2)))
-    node.kill()
-    process.kill()
-    process.wait()
-    node.start()
-    with node.client() as client:
-        granted(ask(client, holders.new(), count=2, wait_ms=PATIENT))
-
-
-def test_an_offer_found_at_the_start_is_found_by_its_request(node, holders):
-    process = holders.new()
-    with node.client() as client:
-        decision = granted(ask(client, process, count=2))
-        node.kill()
-    node.start()
-    with node.client() as client:
-        again = ask(client, process, count=2, request_id=decision.request_id)
-        assert (again.id, again.lease.id) == (decision.id, decision.lease.id)
-        accept(client, again)
-
-
-def test_leases_outlive_their_database(node, holders):
-    process = holders.new()
-    with node.client() as client:
-        decision = granted(ask(client, process, count=2))
-        accept(client, decision)
-    node.kill()
-    for file in node.database.parent.iterdir():
-        file.unlink()
-    node.start()
-    with node.client() as client:
-        rejected(ask(client, holders.new()), "devices-busy")
-        process.kill()
-        assert granted(ask(client, holders.new(), wait_ms=PATIENT)).lease.id > decision.lease.id
-
-
-# ---- Jobs and ranks ----------------------------------------------------------------------------------
-
-
-def test_steps_of_a_job_share_its_lease(node, holders):
-    with node.client() as client:
-        one = granted(ask(client, holders.new(), count=2, job="j1"))
-        two = granted(ask(client, holders.new(), count=2, job="j1"))
-        assert one.lease.id == two.lease.id
-        assert one.id != two.id
-        rejected(ask(client, holders.new(), job="j2"), "devices-busy")
-
-
-def test_a_lease_ends_with_its_last_member(node, holders):
-    with node.client() as client, node.client() as waiter:
-        processes = [holders.new(), holders.new()]
-        for process in processes:
-            accept(client, granted(ask(client, process, count=2, job="j1")))
-        waits = begin(waiter, holders.new(), wait_ms=PATIENT)
-        position(waiter, waits)
-        processes[0].kill()
-        processes[0].wait()
-        assert client.ok("status").n_leases == 1
-        rejected(ask(client, holders.new()), "devices-busy")
-        processes[1].kill()
-        granted(answer(waiter, waits))
-
-
-def test_a_nested_run_reuses_the_lease(node, holders):
-    outer = subprocess.Popen(["sh", "-c", "sleep 100000 & echo $!; wait"], stdout=subprocess.PIPE, text=True)
-    inner = int(outer.stdout.readline())
-    try:
-        with node.client() as client:
-            decision = granted(ask(client, outer, count=2))
-            accept(client, decision)
-            fields = asking(count=1, lease=decision.lease.id)
-            nested = client.resolve(**fields, holder=pb.Holder(pid=inner, start_time=start_time(inner)))
-            assert granted(nested).lease.id == decision.lease.id
-            assert nested.id != decision.id
-            # who only says so, without being of that job, joins nothing
-            rejected(ask(client, holders.new(), lease=decision.lease.id), "devices-busy")
-    finally:
-        os.kill(inner, signal.SIGKILL)
-        outer.kill()
-        outer.wait()
-
-
-def ranks(node, holders, size, job, **more):
-    """The decisions of a group's members, each on a connection of its own."""
-    decisions = []
-    for rank in range(size):
-        with node.client() as client:
-            decision = ask(client, holders.new(), job=job, local_size=size, local_rank=rank, **more)
-            accept(client, decision) if decision.HasField("lease") else None
-            decisions.append(decision)
-    return decisions
-
-
-def test_ranks_have_one_mask_and_an_index_each(node, holders):
-    decisions = ranks(node, holders, 4, "mpi", tiles=True)
-    assert len({decision.lease.id for decision in decisions}) == 1
-    assert len({decision.id for decision in decisions}) == 4
-    assert [decision.lease.local_device for decision in decisions] == [0, 1, 2, 3]
-    assert {env(decision)["ZE_AFFINITY_MASK"] for decision in decisions} == {"0.0,0.1,1.0,1.1"}
-    assert all(len(decision.devices) == 4 for decision in decisions)
-
-
-def test_ranks_bound_by_rank_see_their_own(node, holders):
-    decisions = ranks(node, holders, 2, "mpi", bind="rank")
-    assert len({decision.lease.id for decision in decisions}) == 1
-    assert [env(decision)["ZE_AFFINITY_MASK"] for decision in decisions] == ["0", "1"]
-    assert [units(decision) for decision in decisions] == [[(FIRST, None)], [(SECOND, None)]]
-    assert [decision.lease.local_device for decision in decisions] == [0, 0]
-
-
-def test_a_rank_that_asks_otherwise_is_refused(node, holders):
-    with node.client() as client:
-        granted(ask(client, holders.new(), job="mpi", local_size=2, local_rank=0))
-        with pytest.raises(Refused) as refused:
-            ask(client, holders.new(), job="mpi", local_size=2, local_rank=1, tiles=True)
-        assert refused.value.code == Code.BAD_REQUEST
-
-
 # ---- A scheduler's job -------------------------------------------------------------------------------
 
 
@@ -781,33 +452,3 @@ def test_a_decision_remembers_its_devices(node, holders):
         assert [d.uuid for d in past.devices] == [d.uuid for d in decision.devices]
         page = client.ok("query", limit=10)
         assert units(next(row for row in page.decisions if row.id == decision.id)) == units(decision)
-
-
-def test_without_a_database_leases_are_given_all_the_same(node, holders):
-    """Not recorded is not unleased: the offer stands, is accepted, and ends with its holder."""
-    node.stop()
-    node.database.rename(node.database.with_suffix(".kept"))
-    node.database.mkdir()
-    node.start()
-    with node.client() as client:
-        process = holders.new()
-        decision = granted(ask(client, process, count=2))
-        assert not decision.recorded
-        client.ok("accept", request_id=decision.request_id)
-        assert client.ok("leases").leases[0].state == "accepted"
-        rejected(ask(client, holders.new()), "devices-busy")
-        process.kill()
-        granted(ask(client, holders.new(), wait_ms=PATIENT))
-
-
-def test_an_unrecorded_offer_is_found_again(node, holders):
-    node.stop()
-    node.database.rename(node.database.with_suffix(".kept"))
-    node.database.mkdir()
-    node.start()
-    process = holders.new()
-    with node.client() as client:
-        decision = granted(ask(client, process, count=2))
-    with node.client() as client:
-        again = granted(ask(client, process, count=2, request_id=decision.request_id))
-        assert again.lease.id == decision.lease.id

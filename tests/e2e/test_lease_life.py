@@ -1,0 +1,195 @@
+"""A lease's life: offered, accepted or not, over restarts of the service and losses of its database."""
+
+from __future__ import annotations
+
+import pytest
+from asking import (
+    FIRST,
+    KNOWN,
+    PATIENT,
+    SECOND,
+    accept,
+    answer,
+    ask,
+    begin,
+    env,
+    granted,
+    position,
+    rejected,
+    units,
+    written,
+)
+from harness import Code, Refused, pb
+
+# ---- Offers ------------------------------------------------------------------------------------------
+
+
+def test_an_offer_that_nobody_accepts_lapses(node, holders):
+    with node.client() as other:
+        with node.client() as client:
+            process = holders.new()
+            decision = granted(ask(client, process, count=2))
+        waits = begin(other, holders.new(), wait_ms=PATIENT)
+        assert position(other, waits) == 1
+        granted(answer(other, waits))
+        before = other.ok("explain", decision=decision.id)
+        assert before.state == "undelivered"
+        assert before.lease.state == "released"
+        assert units(before) == [(FIRST, None), (SECOND, None)]
+        with pytest.raises(Refused) as refused:
+            accept(other, decision)
+        assert refused.value.code == Code.NOT_FOUND
+        # The same request again is decided anew, for its devices are another's.
+        again = ask(other, process, count=2, request_id=decision.request_id)
+        assert again.id != decision.id
+        rejected(again, "devices-busy")
+
+
+def test_a_retry_finds_its_offer(node, holders):
+    process = holders.new()
+    with node.client() as client:
+        decision = granted(ask(client, process))
+    with node.client() as client:
+        again = ask(client, process, request_id=decision.request_id)
+        assert again.id == decision.id
+        assert again.lease == decision.lease
+        assert units(again) == units(decision)
+        accept(client, again)
+        written(client)
+        assert client.ok("explain", decision=decision.id).state == "accepted"
+        assert client.ok("leases").leases[0].state == "accepted"
+
+
+def test_a_retry_after_the_lease_was_released_is_a_new_decision(node, holders):
+    process = holders.new()
+    with node.client() as client:
+        decision = granted(ask(client, process))
+        client.ok("lease_release", lease=decision.lease.id)
+        again = granted(ask(client, process, request_id=decision.request_id))
+        assert again.id != decision.id
+        assert again.lease.id != decision.lease.id
+
+
+def test_what_rules_reject_keeps_nothing(node, holders, tmp_path):
+    directory = tmp_path / "rules"
+    directory.mkdir()
+    (directory / "never.yaml").write_text(
+        "title: For this test\n"
+        "rules:\n"
+        "  - id: never\n"
+        "    severity: error\n"
+        "    outcome: abort\n"
+        "    strikes: import\n"
+        "    when: {keras: '3'}\n"
+        "    message: Nothing helps.\n"
+        "    solution_text: None.\n"
+        "    source: test\n"
+    )
+    with node.client() as client:
+        assert node.ctl("rules", "load", directory, "--activate").returncode == 0
+        decision = ask(client, holders.new(), count=2)
+        assert decision.outcome.verdict == "rejected"
+        assert decision.state == "asked"
+        assert not decision.HasField("lease") and not decision.devices
+        assert not [name for name in env(decision) if name.startswith("ZE_")]
+        assert not [lease for lease in client.ok("leases").leases if lease.state != "draining"]
+
+
+def test_around_a_launcher_no_lease_is_taken(node):
+    with node.client() as client:
+        decision = client.resolve(declared=KNOWN, devices=pb.DeviceRequest(count=2), launcher=True)
+        assert not decision.HasField("lease")
+        assert decision.state == "asked"
+        assert client.ok("status").n_leases == 0
+
+
+# ---- Restarts ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ["stop", "kill"])
+def test_leases_outlive_the_service(node, holders, way):
+    process = holders.new()
+    with node.client() as client:
+        decision = granted(ask(client, process, count=2))
+        accept(client, decision)
+    getattr(node, way)()
+    node.start()
+    with node.client() as client:
+        assert [lease.id for lease in client.ok("leases").leases] == [decision.lease.id]
+        rejected(ask(client, holders.new()), "devices-busy")
+        waits = begin(client, holders.new(), wait_ms=PATIENT)
+        position(client, waits)
+        process.kill()
+        assert granted(answer(client, waits)).lease.id > decision.lease.id
+
+
+def test_a_holder_that_ended_while_the_service_was_away(node, holders):
+    process = holders.new()
+    with node.client() as client:
+        accept(client, granted(ask(client, process, count=2)))
+    node.kill()
+    process.kill()
+    process.wait()
+    node.start()
+    with node.client() as client:
+        granted(ask(client, holders.new(), count=2, wait_ms=PATIENT))
+
+
+def test_an_offer_found_at_the_start_is_found_by_its_request(node, holders):
+    process = holders.new()
+    with node.client() as client:
+        decision = granted(ask(client, process, count=2))
+        node.kill()
+    node.start()
+    with node.client() as client:
+        again = ask(client, process, count=2, request_id=decision.request_id)
+        assert (again.id, again.lease.id) == (decision.id, decision.lease.id)
+        accept(client, again)
+
+
+def test_leases_outlive_their_database(node, holders):
+    process = holders.new()
+    with node.client() as client:
+        decision = granted(ask(client, process, count=2))
+        accept(client, decision)
+    node.kill()
+    for file in node.database.parent.iterdir():
+        file.unlink()
+    node.start()
+    with node.client() as client:
+        rejected(ask(client, holders.new()), "devices-busy")
+        process.kill()
+        assert granted(ask(client, holders.new(), wait_ms=PATIENT)).lease.id > decision.lease.id
+
+
+# ---- Without a database -------------------------------------------------------------------------------
+
+
+def test_without_a_database_leases_are_given_all_the_same(node, holders):
+    """Not recorded is not unleased: the offer stands, is accepted, and ends with its holder."""
+    node.stop()
+    node.database.rename(node.database.with_suffix(".kept"))
+    node.database.mkdir()
+    node.start()
+    with node.client() as client:
+        process = holders.new()
+        decision = granted(ask(client, process, count=2))
+        assert not decision.recorded
+        client.ok("accept", request_id=decision.request_id)
+        assert client.ok("leases").leases[0].state == "accepted"
+        rejected(ask(client, holders.new()), "devices-busy")
+        process.kill()
+        granted(ask(client, holders.new(), wait_ms=PATIENT))
+
+
+def test_an_unrecorded_offer_is_found_again(node, holders):
+    node.stop()
+    node.database.rename(node.database.with_suffix(".kept"))
+    node.database.mkdir()
+    node.start()
+    process = holders.new()
+    with node.client() as client:
+        decision = granted(ask(client, process, count=2))
+    with node.client() as client:
+        again = granted(ask(client, process, count=2, request_id=decision.request_id))
+        assert again.lease.id == decision.lease.id
