@@ -4,6 +4,7 @@
  * Limit: LIVE_FILE_MAX bytes, far above what the devices of one node can be leased to.
  */
 #include "daemon/leases/live_file.h"
+#include "daemon/leases/pool.h"
 #include "proto/cleanup.h"
 
 #include <errno.h>
@@ -81,12 +82,13 @@ static int make_empty(Itexd__Leases__Live **out)
 
 static bool unit_valid(const Itexd__Leases__Unit *unit)
 {
-    return unit->key && unit->has_tile;
+    return unit->key && strlen(unit->key) < sizeof((struct pool_card *)NULL)->key && unit->has_tile &&
+           unit->tile < POOL_MAX_TILES;
 }
 
 static bool lease_valid(const Itexd__Leases__Lease *lease)
 {
-    if (!lease->has_id || lease->id == 0 || !lease->has_uid)
+    if (!lease->has_id || lease->id == 0 || !lease->has_uid || lease->n_units > POOL_MAX_UNITS)
         return false;
     for (size_t i = 0; i < lease->n_units; i++)
         if (!unit_valid(lease->units[i]))
@@ -119,15 +121,17 @@ static int decode(const uint8_t *data, size_t size, Itexd__Leases__Live **out)
             itexd__leases__live__free_unpacked(live, NULL);
         return -EBADMSG;
     }
-    error = live->format == LIVE_FORMAT ? read_boot_id(boot_id) : 0;
-    if (error == 0 && live->format == LIVE_FORMAT && !live_valid(live))
-        error = -EBADMSG;
-    if (error == 0 && live->format == LIVE_FORMAT && strcmp(live->boot_id, boot_id) == 0) {
+    error = read_boot_id(boot_id);
+    if (error == 0 && live->boot_id && strcmp(live->boot_id, boot_id) != 0) {
+        itexd__leases__live__free_unpacked(live, NULL);
+        return make_empty(out);
+    }
+    if (error == 0 && live->format == LIVE_FORMAT && live_valid(live)) {
         *out = live;
         return 0;
     }
     itexd__leases__live__free_unpacked(live, NULL);
-    return error < 0 ? error : make_empty(out);
+    return error < 0 ? error : -EBADMSG;
 }
 
 int live_file_read(const char *directory, Itexd__Leases__Live **out)

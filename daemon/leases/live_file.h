@@ -1,9 +1,9 @@
 /*
  * The live leases in a file that survives the service but not the machine: RUNTIME/leases, an itexd.leases.Live message
  * with the boot id in it. It is replaced whole (written beside, renamed) before a grant is answered, so neither a
- * killed service nor a lost or full database gives a device twice. A file of another boot, or of another format, counts
- * as empty; one that cannot be read or is damaged is kept aside under another name and -EBADMSG tells the caller, who
- * then must not grant what it cannot know to be free.
+ * killed service nor a lost or full database gives a device twice. A file of another boot counts as empty; one that is
+ * damaged, or of a format that only another version of the service knows, is kept aside under another name and -EBADMSG
+ * tells the caller, who then must not grant what it cannot know to be free.
  */
 #ifndef ITEXD_LEASES_LIVE_FILE_H
 #define ITEXD_LEASES_LIVE_FILE_H

@@ -1,4 +1,5 @@
-/* The live file: what is written is read; another boot's or format's is empty; damage is never taken for emptiness. */
+/* The live file: what is written is read; another boot's is empty; neither damage nor another format is taken for that.
+ */
 #include "node.h"
 
 #include "daemon/leases/live_file.h"
@@ -140,18 +141,6 @@ static void other_format(Itexd__Leases__Live *live)
     live->has_end = false; /* nothing is known of that format */
 }
 
-static void test_other_boot_and_format_are_empty(void **state)
-{
-    (void)state;
-    write_one(5);
-    rewrite(other_boot);
-    assert_int_equal(read_one(), 0);
-    write_one(5);
-    rewrite(other_format);
-    assert_int_equal(read_one(), 0);
-    assert_int_equal(access(path_of("leases.damaged"), F_OK), -1);
-}
-
 static void expect_damaged(void)
 {
     Itexd__Leases__Live *live;
@@ -159,6 +148,28 @@ static void expect_damaged(void)
     assert_int_equal(live_file_read(directory, &live), -EBADMSG);
     assert_int_equal(access(path_of("leases"), F_OK), -1);
     assert_int_equal(unlink(path_of("leases.damaged")), 0);
+}
+
+static void test_other_boot_is_empty(void **state)
+{
+    (void)state;
+    write_one(5);
+    rewrite(other_boot);
+    assert_int_equal(read_one(), 0);
+    write_one(5);
+    rewrite(other_format);
+    rewrite(other_boot);
+    assert_int_equal(read_one(), 0);
+    assert_int_equal(access(path_of("leases.damaged"), F_OK), -1);
+}
+
+/* A newer version's, after it was taken back: its jobs run still. */
+static void test_other_format_is_not_empty(void **state)
+{
+    (void)state;
+    write_one(5);
+    rewrite(other_format);
+    expect_damaged();
 }
 
 static void test_cut_anywhere_is_damaged(void **state)
@@ -193,9 +204,24 @@ static void drop_id(Itexd__Leases__Live *live)
     live->leases[0]->has_id = false;
 }
 
-static void test_half_a_lease_is_damaged(void **state)
+static void grow_key(Itexd__Leases__Live *live)
 {
-    void (*const changes[])(Itexd__Leases__Live * live) = {drop_key, drop_start, drop_id};
+    char *key = realloc(live->leases[0]->units[0]->key, 64);
+
+    assert_non_null(key);
+    memset(key, 'k', 63);
+    key[63] = '\0';
+    live->leases[0]->units[0]->key = key;
+}
+
+static void grow_tile(Itexd__Leases__Live *live)
+{
+    live->leases[0]->units[0]->tile = 8;
+}
+
+static void test_what_no_lease_can_be_is_damaged(void **state)
+{
+    void (*const changes[])(Itexd__Leases__Live * live) = {drop_key, drop_start, drop_id, grow_key, grow_tile};
 
     (void)state;
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
@@ -239,9 +265,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_written_is_read, make_directory, remove_directory),
-        cmocka_unit_test_setup_teardown(test_other_boot_and_format_are_empty, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(test_other_boot_is_empty, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(test_other_format_is_not_empty, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(test_cut_anywhere_is_damaged, make_directory, remove_directory),
-        cmocka_unit_test_setup_teardown(test_half_a_lease_is_damaged, make_directory, remove_directory),
+        cmocka_unit_test_setup_teardown(test_what_no_lease_can_be_is_damaged, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(test_no_file_of_ours, make_directory, remove_directory),
         cmocka_unit_test_setup_teardown(test_unwritable, make_directory, remove_directory),
     };
