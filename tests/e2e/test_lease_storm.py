@@ -15,12 +15,11 @@ import random
 import secrets
 import select
 import signal
-import subprocess
 import time
 import traceback
 from pathlib import Path
 
-import pytest
+from disks import fill_disk, small_disk, wait_recorded
 from harness import SLOW, TIMEOUT, Client, Refused, ServiceGone, pb, resolve_message, start_time
 
 TILES = 4
@@ -292,34 +291,6 @@ def assert_history_is_whole(service):
     assert service.rows(
         "SELECT count(*) FROM decisions WHERE lease NOT IN (SELECT lease FROM lease_units)"
     ) == [(0,)]
-
-
-@contextlib.contextmanager
-def small_disk(directory):
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16m", "itexd-test", str(directory)], capture_output=True
-    )
-    if mounted.returncode != 0:
-        pytest.skip("may not mount a tmpfs here")
-    try:
-        yield directory
-    finally:
-        subprocess.run(["umount", "-l", str(directory)], check=False)
-
-
-def fill_disk(service):
-    filler = service.database.parent / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"\0" * 4096)
-    wait_recorded(service, False)  # the WAL has some room left
-
-
-def wait_recorded(service, wanted):
-    deadline = time.monotonic() + TIMEOUT
-    with service.client() as client:
-        while client.resolve(declared={"keras": "0"}).recorded != wanted:
-            assert time.monotonic() < deadline, str(client.ok("status"))
 
 
 def remove_database(service):

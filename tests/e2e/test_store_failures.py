@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import time
 
+import disks
 import pytest
 from harness import NOBODY, TIMEOUT, Refused
 
@@ -229,31 +230,15 @@ def test_a_read_only_file(as_root, make_itexd):
 def small_disk(as_root, make_itexd):
     """A service whose database is on a file system of its own that a test can fill."""
     service = make_itexd()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16m", "itexd-test", str(service.database.parent)],
-        capture_output=True,
-    )
-    if mounted.returncode != 0:
-        pytest.skip("may not mount a tmpfs here")
-    try:
+    with disks.small_disk(service.database.parent):
         yield service
-    finally:
         service.cleanup()
-        subprocess.run(["umount", "-l", str(service.database.parent)], check=False)
-
-
-def fill(service):
-    filler = service.database.parent / "filler"
-    with filler.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(b"\0" * 4096)
-    return filler
 
 
 def test_a_full_disk_and_its_end(small_disk):
     service = small_disk.start()
     kept = [decide(service) for _ in range(5)]
-    filler = fill(service)
+    filler = disks.fill(service.database.parent)
     deadline = time.monotonic() + TIMEOUT
     while decide(service).recorded:
         assert time.monotonic() < deadline, "the disk is full and decisions are still said to be recorded"
