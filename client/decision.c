@@ -254,6 +254,8 @@ itex_status itex_decision_accept(itex_decision *d)
     accept.request_id = (ProtobufCBinaryData){.len = REQUEST_ID_SIZE, .data = d->request_id};
     accept.has_decision = itex_decision_id(d) != 0;
     accept.decision = itex_decision_id(d);
+    accept.has_lease = itex_decision_lease(d) != 0;
+    accept.lease = itex_decision_lease(d);
     request.body_case = ITEXD__V1__REQUEST__BODY_ACCEPT;
     request.accept = &accept;
     itex_status status = call(d, &request, ITEXD__V1__REPLY__BODY_DONE, &reply);

@@ -80,6 +80,7 @@ struct offer {
     bool known;
     uint8_t request_id[16];
     uint32_t uid;
+    bool of_anybody; /* an administrator's, who may have asked for another's process */
 };
 
 static bool is_launcher(const struct store_decision *row)
@@ -108,7 +109,7 @@ static bool accept_lease(struct call *call, const struct offer *offer, uint64_t 
     char number[24];
 
     if (!offer->known || !devices_managed(service->devices) ||
-        leases_accept(service->leases, offer->request_id, offer->uid) || lease == 0)
+        leases_accept(service->leases, offer->request_id, offer->of_anybody ? NULL : &offer->uid) || lease == 0)
         return true;
     snprintf(number, sizeof number, "%" PRIu64, decision);
     call_refuse(call, REFUSED_OFFER_ENDED, number);
@@ -153,7 +154,8 @@ void past_accept(struct call *call, const Itexd__V1__Accept *request)
     }
     if (!request->has_decision || request->decision == 0) {
         /* Nothing was recorded, so nothing is to be recorded about it; there may be a lease all the same. */
-        if (accept_lease(call, &offer, 0, 0))
+        offer.of_anybody = call_is_administrator(call);
+        if (accept_lease(call, &offer, 0, request->lease))
             call_done(call);
         return;
     }

@@ -1,5 +1,6 @@
 /* One line when recording stops, one when it resumes; never one per decision. */
 #include "daemon/recording.h"
+#include "daemon/leases/leases.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
 #include "daemon/status.h"
@@ -38,6 +39,8 @@ void recording_check(struct service *service)
     struct recording *recording = &service->recording;
     struct store_status status;
 
+    if (service->leases)
+        leases_check_history(service->leases);
     if (store_recording(service->store) == recording->lost || !recording->again) {
         store_status(service->store, &status);
         tell(service, &status);

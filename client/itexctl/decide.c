@@ -95,6 +95,8 @@ void decided_accept(struct decided *decided)
     accept.request_id = decided->request->request_id;
     accept.has_decision = decided->decision->has_id;
     accept.decision = decided->decision->id;
+    accept.has_lease = decided->decision->lease && decided->decision->lease->has_id;
+    accept.lease = accept.has_lease ? decided->decision->lease->id : 0;
     request.body_case = ITEXD__V1__REQUEST__BODY_ACCEPT;
     request.accept = &accept;
     service_call(decided->connection, &request, -1, ACCEPT_TIMEOUT_MS, ITEXD__V1__REPLY__BODY_DONE, &reply, &failure);

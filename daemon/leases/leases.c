@@ -255,6 +255,12 @@ void leases_apply_options(struct leases *leases)
     leases_touch(leases);
 }
 
+void leases_check_history(struct leases *leases)
+{
+    if (leases->directory && store_interruptions(leases->service->store) != leases->interruptions)
+        leases_touch(leases);
+}
+
 void leases_set_cards(struct leases *leases, const struct pool_card *cards, size_t n_cards)
 {
     struct lease *lease;

@@ -39,6 +39,8 @@ int leases_init(struct service *service, struct leases **out);
 /* Leases live on in the file. After peers and calls have gone, before the store is closed and enforcement freed. */
 void leases_free(struct leases *leases);
 void leases_apply_options(struct leases *leases);
+/* Where the store has been away meanwhile, it is told again what lives and what has ended. */
+void leases_check_history(struct leases *leases);
 
 /* The cards as they are now; whoever waits may get something. */
 void leases_set_cards(struct leases *leases, const struct pool_card *cards, size_t n_cards);
@@ -109,8 +111,10 @@ void lease_member_drop(struct lease_member *member);
  * it to the peer. */
 struct lease_member *leases_find_request(struct leases *leases, const uint8_t request_id[16], uint32_t uid,
                                          struct peer *peer);
-/* Accepted: from now on only the holder's end ends it. False: there is no such offer any more. */
-bool leases_accept(struct leases *leases, const uint8_t request_id[16], uint32_t uid);
+/* What the retry says of the cards it can open: after a restart that is not known otherwise. */
+void lease_member_sees(struct lease_member *member, const Itexd__V1__DeviceRequest *devices);
+/* Accepted: from now on only the holder's end ends it. uid NULL: anybody's. False: there is no such offer any more. */
+bool leases_accept(struct leases *leases, const uint8_t request_id[16], const uint32_t *uid);
 /* Its offers wait for a retry from now on. */
 void leases_peer_gone(struct leases *leases, struct peer *peer);
 

@@ -222,7 +222,8 @@ void lease_member_drop(struct lease_member *member)
     member_release(member);
 }
 
-static struct lease_member *find_member(const struct leases *leases, const uint8_t request_id[16], uint32_t uid)
+/* uid NULL: anybody's. */
+static struct lease_member *find_member(const struct leases *leases, const uint8_t request_id[16], const uint32_t *uid)
 {
     static const uint8_t none[16];
     struct lease *lease;
@@ -232,7 +233,7 @@ static struct lease_member *find_member(const struct leases *leases, const uint8
         return NULL;
     TAILQ_FOREACH(lease, &leases->list, link)
     TAILQ_FOREACH(member, &lease->members, link)
-    if (member->uid == uid && memcmp(member->request_id, request_id, sizeof member->request_id) == 0)
+    if ((!uid || member->uid == *uid) && memcmp(member->request_id, request_id, sizeof member->request_id) == 0)
         return member;
     return NULL;
 }
@@ -240,7 +241,7 @@ static struct lease_member *find_member(const struct leases *leases, const uint8
 struct lease_member *leases_find_request(struct leases *leases, const uint8_t request_id[16], uint32_t uid,
                                          struct peer *peer)
 {
-    struct lease_member *member = find_member(leases, request_id, uid);
+    struct lease_member *member = find_member(leases, request_id, &uid);
 
     if (!member || member->lease->recorded || member->fresh)
         return NULL;
@@ -251,7 +252,14 @@ struct lease_member *leases_find_request(struct leases *leases, const uint8_t re
     return member;
 }
 
-bool leases_accept(struct leases *leases, const uint8_t request_id[16], uint32_t uid)
+void lease_member_sees(struct lease_member *member, const Itexd__V1__DeviceRequest *devices)
+{
+    const struct leases *leases = member->lease->leases;
+
+    member->visible = access_told(leases, member->uid, cards_visible(leases, devices));
+}
+
+bool leases_accept(struct leases *leases, const uint8_t request_id[16], const uint32_t *uid)
 {
     struct lease_member *member = find_member(leases, request_id, uid);
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
+import socket
+import time
+
 import pytest
 from asking import (
     FIRST,
@@ -19,7 +23,16 @@ from asking import (
     units,
     written,
 )
-from harness import Code, Refused, pb
+from disks import fill_disk, small_disk, wait_recorded
+from harness import NOBODY, TIMEOUT, Code, Refused, pb
+
+
+def wait_until(happened):
+    deadline = time.monotonic() + TIMEOUT
+    while not happened():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
 
 # ---- Offers ------------------------------------------------------------------------------------------
 
@@ -193,3 +206,47 @@ def test_an_unrecorded_offer_is_found_again(node, holders):
     with node.client() as client:
         again = granted(ask(client, process, count=2, request_id=decision.request_id))
         assert again.lease.id == decision.lease.id
+
+
+def test_an_administrators_unrecorded_accept_counts(node, holders, as_root):
+    """The holder is another user's, so the offer is found by its request alone."""
+    node.stop()
+    node.database.rename(node.database.with_suffix(".kept"))
+    node.database.mkdir()
+    node.start()
+    process = holders.new(user=NOBODY, group=NOBODY, extra_groups=[])
+    with node.client() as client:
+        decision = granted(ask(client, process, count=2))
+        client.ok("accept", request_id=decision.request_id, lease=decision.lease.id)
+        assert client.ok("leases").leases[0].state == "accepted"
+
+
+def test_an_unrecorded_offer_that_has_ended_cannot_be_accepted(node, holders):
+    node.stop()
+    node.database.rename(node.database.with_suffix(".kept"))
+    node.database.mkdir()
+    node.start()
+    with node.client() as client:
+        decision = granted(ask(client, holders.new(), count=2))
+        client.ok("lease_release", lease=decision.lease.id)
+        with pytest.raises(Refused) as refused:
+            client.ok("accept", request_id=decision.request_id, lease=decision.lease.id)
+        assert refused.value.code == Code.NOT_FOUND
+
+
+def test_what_ended_while_nothing_was_recorded_is_written_later(make_itexd, simulated, holders, as_root):
+    """By itself, also where nobody asks for devices then."""
+    node = make_itexd(devices=simulated(cards=2, tiles=2))
+    with small_disk(node.database.parent):
+        node.start()
+        with node.client() as client:
+            process = holders.new()
+            decision = granted(ask(client, process, count=2))
+            accept(client, decision)
+            filler = fill_disk(node)
+            process.kill()
+            wait_until(lambda: not client.ok("leases").leases)
+            filler.unlink()
+            wait_recorded(node, True)
+            wait_until(lambda: client.ok("explain", decision=decision.id).lease.state == "released")
+        node.cleanup()
