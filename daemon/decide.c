@@ -52,6 +52,8 @@ void decider_deinit(struct decider *decider)
     while ((pending = LIST_FIRST(&decider->pending))) {
         while (pending->entry && (call = TAILQ_FIRST(&pending->entry->waiters)))
             call_refuse(call, REFUSED_STOPPING, NULL); /* nobody hears it: the peers have gone */
+        if (pending->member)
+            lease_member_drop(pending->member); /* it outlived the leases only for this */
         pending_free(pending);
     }
     resolution_free(&decider->resolution);
@@ -69,13 +71,14 @@ void decide_refuse(struct service *service, struct request_entry *entry, enum re
 
 /* ---- Storing ---------------------------------------------------------------------------------------------- */
 
-/* The offer made for this request, if it lasts, is the peer's from now on. */
-static bool attach(struct service *service, const struct request_key *key, uint32_t owner, struct peer *peer)
+/* The offer made for this request, if it lasts, is the peer's from now on. It hears of its decision once more: a
+ * service that was killed may have written the one down, and not yet the other. */
+static bool attach(struct service *service, const struct request_entry *entry, struct peer *peer, uint64_t decision)
 {
-    struct lease_member *member = leases_find_request(service->leases, key->id, owner, peer);
+    struct lease_member *member = leases_find_request(service->leases, entry->key.id, entry->owner, peer);
 
     if (member)
-        lease_member_drop(member); /* only this use of it: it has been settled */
+        lease_member_settle(member, decision);
     return member != NULL;
 }
 
@@ -94,7 +97,7 @@ static void settle_member(struct pending *pending)
         return;
     TAILQ_FOREACH(call, &entry->waiters, waiting)
     if (call->peer)
-        leases_find_request(pending->service->leases, entry->key.id, entry->owner, call->peer);
+        attach(pending->service, entry, call->peer, pending->row.id);
 }
 
 static void finish(struct pending *pending, uint64_t id)
@@ -384,7 +387,8 @@ static struct request_entry *find_before(struct call *call, const struct subject
 
     if (!entry || entry->decision == 0 || entry->lease == 0)
         return entry;
-    if (devices_managed(service->devices) && attach(service, &subject->key, subject->owner, call->peer))
+    entry->owner = subject->owner; /* after a restart it is not known from the row */
+    if (devices_managed(service->devices) && attach(service, entry, call->peer, entry->decision))
         return entry;
     requests_drop(&service->requests, entry);
     return NULL;

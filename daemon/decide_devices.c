@@ -12,10 +12,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#define TELL_MAX 64 /* connections on which one request waits; any more are told no position */
+
 struct asking {
     LIST_ENTRY(asking) link;
     struct service *service;
-    struct peer *peer; /* who asked first; while it lives it is asked for */
+    struct peer *peer; /* who asked first, or a retry that has taken over; while it lives it is asked for */
     struct request_entry *entry;
     const Itexd__V1__Resolve *request;
     Itexd__V1__Resolve *copy; /* what request is, once the packet is gone */
@@ -120,18 +122,27 @@ static void on_answered(void *context, const struct lease_answered *answered)
     decide_asked(asking);
 }
 
+/* Sending may end a peer, and with it the asking: so first who, then what. Peers stay in memory until the loop's next
+ * turn. */
 static void on_position(void *context, unsigned position)
 {
     const struct asking *asking = context;
+    const char *substitute = devices_substitute(asking->service->devices);
     uint8_t *buffer = asking->service->server.outbound;
-    struct call *call, *next;
+    struct {
+        struct peer *peer;
+        uint64_t id;
+    } waiters[TELL_MAX];
+    const struct call *call;
+    size_t n = 0;
 
-    for (call = TAILQ_FIRST(&asking->entry->waiters); call; call = next) {
-        next = TAILQ_NEXT(call, waiting);
-        if (call->peer)
-            peer_send(call->peer, buffer,
-                      wire_waiting(buffer, call->id, position, devices_substitute(asking->service->devices)));
+    TAILQ_FOREACH(call, &asking->entry->waiters, waiting)
+    if (call->peer && n < TELL_MAX) {
+        waiters[n].peer = call->peer;
+        waiters[n++].id = call->id;
     }
+    for (size_t i = 0; i < n; i++)
+        peer_send(waiters[i].peer, buffer, wire_waiting(buffer, waiters[i].id, position, substitute));
 }
 
 /* ---- Its way ---------------------------------------------------------------------------------------------- */
@@ -182,6 +193,7 @@ static void ask(struct asking *asking)
         return;
     member = leases_find_request(leases, asking->ask.request_id, asking->ask.uid, asking->peer);
     if (member) {
+        lease_member_sees(member, asking->request->devices);
         granted(asking, member);
         return;
     }
@@ -279,12 +291,29 @@ void decide_devices_settled(struct service *service)
 
 /* ---- Giving up -------------------------------------------------------------------------------------------- */
 
-static void give_up(struct asking *asking, enum refusal refusal)
+static void give_up(struct asking *asking)
 {
     if (asking->wait)
         leases_give_up(asking->wait);
     asking->wait = NULL;
-    refuse(asking, refusal, NULL);
+    refuse(asking, REFUSED_STOPPING, NULL);
+}
+
+/* A retry that waits for the same answer takes over, and keeps the place in the queue. */
+static bool hand_over(struct asking *asking)
+{
+    const struct call *call;
+
+    TAILQ_FOREACH(call, &asking->entry->waiters, waiting)
+    {
+        if (!call->peer)
+            continue;
+        asking->peer = asking->ask.peer = call->peer;
+        if (asking->wait)
+            leases_hand_over(asking->wait, call->peer);
+        return true;
+    }
+    return false;
 }
 
 void decide_devices_peer_gone(struct service *service, const struct peer *peer)
@@ -293,10 +322,8 @@ void decide_devices_peer_gone(struct service *service, const struct peer *peer)
 
     for (asking = LIST_FIRST(&service->decider.askings); asking; asking = next) {
         next = LIST_NEXT(asking, link);
-        if (asking->peer != peer)
-            continue;
-        give_up(asking, REFUSED_FIRST_GONE);
-        next = LIST_FIRST(&service->decider.askings); /* telling another waiter may have ended its peer too */
+        if (asking->peer == peer && !hand_over(asking))
+            give_up(asking); /* nobody is there to be told */
     }
 }
 
@@ -305,5 +332,5 @@ void decide_devices_stop(struct service *service)
     struct asking *asking;
 
     while ((asking = LIST_FIRST(&service->decider.askings)))
-        give_up(asking, REFUSED_STOPPING);
+        give_up(asking);
 }

@@ -45,7 +45,6 @@ static const struct {
     [REFUSED_BACKUP] = {CODE(BAD_REQUEST), "the descriptor for a backup %s"},
     [REFUSED_REPLY_SIZE] = {CODE(TOO_LARGE), "the answer does not fit in a packet%s; ask for less"},
     [REFUSED_LOCKED] = {CODE(LOCKED), "the configuration locks the policy, so %s is not possible; leave it out"},
-    [REFUSED_FIRST_GONE] = {CODE(BUSY), "the connection that first asked this for devices has closed%s; ask again"},
     [REFUSED_OFFER_ENDED] = {CODE(NOT_FOUND),
                              "the lease of decision %s has ended, so its devices may be another's; ask again"},
     [REFUSED_INTERNAL] = {CODE(INTERNAL), "itexd could not do this: %s"},

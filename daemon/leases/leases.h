@@ -84,6 +84,8 @@ typedef void (*lease_position_fn)(void *context, unsigned position);
 int leases_ask(struct leases *leases, const struct lease_ask *ask, lease_answered_fn answered,
                lease_position_fn position, void *context, struct lease_wait **wait);
 void leases_give_up(struct lease_wait *wait);
+/* Another connection than the asker's waits for the answer from now on. */
+void leases_hand_over(struct lease_wait *wait, struct peer *peer);
 
 /* Records what a scheduler gave to the holder. The member has no lease to show (lease_of_member returns NULL for JSON's
  * `lease`), and the units are not granted to others while it lives. NULL where there is nothing to record. */

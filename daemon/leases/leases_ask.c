@@ -115,6 +115,13 @@ void leases_give_up(struct lease_wait *wait)
     wait_free(wait);
 }
 
+void leases_hand_over(struct lease_wait *wait, struct peer *peer)
+{
+    wait->ask.peer = peer;
+    if (wait->member && !wait->member->gone)
+        wait->member->peer = peer;
+}
+
 /* ---- Joining ---------------------------------------------------------------------------------------------- */
 
 /* Makes the asker a member; the answer follows when that is written down. */

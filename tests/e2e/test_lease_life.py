@@ -73,6 +73,60 @@ def test_a_retry_finds_its_offer(node, holders):
         assert client.ok("leases").leases[0].state == "accepted"
 
 
+def test_an_offer_made_to_two_connections_lapses_with_both(node, holders):
+    with node.client() as other:
+        taken = holders.new()
+        accept(other, granted(ask(other, taken, count=2)))
+        process, same = holders.new(), secrets.token_bytes(16)
+        with node.client() as first, node.client() as again:
+            waits = begin(first, process, count=2, wait_ms=PATIENT, request_id=same)
+            position(first, waits)
+            repeated = begin(again, process, count=2, wait_ms=PATIENT, request_id=same)
+            assert again.ok("status").n_waiting == 1
+            taken.kill()
+            decision = granted(answer(first, waits))
+            assert answer(again, repeated).id == decision.id
+        granted(ask(other, holders.new(), wait_ms=PATIENT))
+        assert other.ok("explain", decision=decision.id).state == "undelivered"
+
+
+def test_a_retry_takes_over_the_place_in_the_queue(node, holders):
+    """The connection of who asked first ends while both wait."""
+    with node.client() as other, node.client() as later, node.client() as again:
+        taken = holders.new()
+        accept(other, granted(ask(other, taken, count=2)))
+        process, same = holders.new(), secrets.token_bytes(16)
+        with node.client() as first:
+            waits = begin(first, process, count=2, wait_ms=PATIENT, request_id=same)
+            position(first, waits)
+            repeated = begin(again, process, count=2, wait_ms=PATIENT, request_id=same)
+            assert again.ok("status").n_waiting == 1
+            behind = begin(later, holders.new(), count=2, wait_ms=PATIENT)
+            assert position(later, behind) == 2
+        taken.kill()
+        decision = granted(answer(again, repeated))
+        accept(again, decision)
+        process.kill()
+        assert granted(answer(later, behind)).lease.id > decision.lease.id
+
+
+def test_who_does_not_listen_any_more_is_told_no_position(node, holders):
+    """Telling a connection may end it, and with it what others on the same request wait for."""
+    with node.client() as other, node.client() as before, node.client() as again:
+        accept(other, granted(ask(other, holders.new(), count=2)))
+        ahead, process, same = holders.new(), holders.new(), secrets.token_bytes(16)
+        position(before, begin(before, ahead, count=2, wait_ms=PATIENT))
+        with node.client() as deaf:
+            waits = begin(deaf, process, count=2, wait_ms=PATIENT, request_id=same)
+            assert position(deaf, waits) == 2
+            repeated = begin(again, process, count=2, wait_ms=PATIENT, request_id=same)
+            assert again.ok("status").n_waiting == 2
+            deaf.sock.shutdown(socket.SHUT_RD)
+            ahead.kill()
+            assert position(again, repeated) == 1
+    assert node.alive()
+
+
 def test_a_retry_after_the_lease_was_released_is_a_new_decision(node, holders):
     process = holders.new()
     with node.client() as client:
