@@ -179,7 +179,8 @@ static void load(struct leases *leases)
     leases->locked = true;
     snprintf(leases->problem, sizeof leases->problem,
              "no devices are leased, for the list of live leases in %.80s %s; restart itexd when no job uses a device",
-             leases->directory, error == -EBADMSG ? "is damaged (it is kept as leases.damaged)" : "cannot be read");
+             leases->directory,
+             error == -EBADMSG ? "is damaged, or another version's (it is kept as leases.damaged)" : "cannot be read");
     log_event(LOG_ERROR, "leases-not-read", LOG_TEXT("message", leases->problem), LOG_TEXT("why", strerror(-error)));
 }
 
@@ -225,11 +226,12 @@ static void free_lease(struct lease *lease)
         }
     }
     TAILQ_REMOVE(&lease->leases->list, lease, link);
+    lease->refs -= lease->outstanding; /* answers that will not come: enforcement is freed next */
     lease->leases = NULL;
     lease_put(lease);
 }
 
-/* After peers, calls and enforcement have gone. */
+/* After peers and calls have gone, and the loop has ended. */
 void leases_free(struct leases *leases)
 {
     struct lease *lease;

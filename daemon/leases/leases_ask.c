@@ -130,6 +130,7 @@ static int join(struct lease_wait *wait, struct lease *lease)
     struct lease_member *member;
     int pidfd = wait->ask.pidfd, error;
 
+    stop_watching(wait); /* before its descriptor is the member's, or closed */
     wait->ask.pidfd = -1;
     error = lease_add_member(lease, wait->ask.pid, wait->ask.start, pidfd, &member);
     if (error < 0) {
@@ -484,10 +485,10 @@ void waits_expire(struct leases *leases, const char *problem)
 
 /* ---- Answering -------------------------------------------------------------------------------------------- */
 
-/* May it be answered? A grant waits for the keeper. */
+/* May it be answered? A grant waits until it is written down, and for the keeper. */
 static bool ready(const struct lease_wait *wait)
 {
-    return !wait->member || wait->member->gone || wait->member->lease->outstanding == 0;
+    return !wait->member || wait->member->gone || (!wait->member->fresh && wait->member->lease->outstanding == 0);
 }
 
 static void answer(struct lease_wait *wait)

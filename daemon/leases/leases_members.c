@@ -50,10 +50,10 @@ void lease_place(struct lease *lease)
 
     if (lease->recorded)
         pool_record(pool, &lease->units, true);
-    else if (lease->ended)
-        pool_hold(pool, &lease->units, true);
-    else
+    else if (!lease->ended)
         pool_take(pool, &lease->units, &lease->want, lease->id);
+    else if (!lease->want.shared) /* others may share the units, who are not to be disturbed */
+        pool_hold(pool, &lease->units, true);
 }
 
 void lease_forget(struct lease *lease)
@@ -86,8 +86,7 @@ void lease_end(struct lease *lease, const char *why)
         return;
     }
     pool_return(&leases->pool, &lease->units, &lease->want, lease->id);
-    if (!lease->want.shared) /* others may share the units, who are not to be disturbed */
-        pool_hold(&leases->pool, &lease->units, true);
+    lease_place(lease);
     access_drain(lease);
 }
 

@@ -306,20 +306,30 @@ static void cut(struct lease *lease, const char *why, bool at_once)
     lease_tell(lease, text);
     while ((member = TAILQ_FIRST(&lease->members)))
         member_end(member, why);
+    lease_end(lease, why);
     lease_put(lease);
 }
 
 /* What a scheduler gave stays: the job has it, whatever is written here. */
+static struct lease *find_to_cut(const struct leases *leases, int card)
+{
+    struct lease *lease;
+
+    if (card >= 0)
+        TAILQ_FOREACH(lease, &leases->list, link)
+    if (!lease->ended && !lease->recorded && lease_has_card(lease, (unsigned)card))
+        return lease;
+    return NULL;
+}
+
+/* Telling one lease's holders may end others of the list, so it is begun again for each. */
 unsigned leases_cut(struct leases *leases, const char *key, const char *why, uint64_t *ids, unsigned max)
 {
     int card = pool_find(&leases->pool, key);
-    struct lease *lease, *next;
+    struct lease *lease;
     unsigned n = 0;
 
-    for (lease = TAILQ_FIRST(&leases->list); lease; lease = next) {
-        next = TAILQ_NEXT(lease, link);
-        if (card < 0 || lease->ended || lease->recorded || !lease_has_card(lease, (unsigned)card))
-            continue;
+    while ((lease = find_to_cut(leases, card))) {
         if (n < max)
             ids[n] = lease->id;
         n++;
