@@ -8,7 +8,6 @@
 #include "daemon/leases/leases_internal.h"
 #include "daemon/leases/live_file.h"
 #include "daemon/log.h"
-#include "daemon/process.h"
 #include "daemon/service.h"
 #include "daemon/wire.h"
 #include "proto/clock.h"
@@ -226,8 +225,8 @@ static void free_lease(struct lease *lease)
         }
     }
     TAILQ_REMOVE(&lease->leases->list, lease, link);
-    lease->refs -= lease->outstanding; /* answers that will not come: enforcement is freed next */
     lease->leases = NULL;
+    lease->refs -= lease->outstanding; /* answers that will not come: enforcement is freed next */
     lease_put(lease);
 }
 
@@ -448,16 +447,10 @@ void leases_holder_text(const struct leases *leases, const char *key, bool sees_
 uint64_t leases_of_process(const struct leases *leases, const char *key, int32_t pid, uint64_t start)
 {
     int card = pool_find(&leases->pool, key);
-    uint64_t ticks;
     const struct lease *lease;
-    const struct lease_member *member;
 
-    if (process_read_stat(pid, &ticks, NULL) < 0 || (start != 0 && ticks != start))
-        return 0;
     TAILQ_FOREACH(lease, &leases->list, link)
-    if (lease_has_card(lease, (unsigned)card))
-        TAILQ_FOREACH(member, &lease->members, link)
-    if (process_descends_from(pid, member->pid, member->start))
+    if (lease_has_card(lease, (unsigned)card) && lease_ancestor(lease, pid, start))
         return lease->id;
     return 0;
 }

@@ -91,7 +91,7 @@ static struct lease_wait *wait_new(struct leases *leases, const struct lease_ask
     wait->ask.job = wait->ask.step = NULL;
     wait->ask.devices = NULL;
     wait->ask.pidfd = fcntl(ask->pidfd, F_DUPFD_CLOEXEC, 3);
-    wait->local_rank = ask->devices->has_local_rank ? ask->devices->local_rank : 0;
+    wait->place.local_rank = ask->devices->has_local_rank ? ask->devices->local_rank : 0;
     wait->wait_ms = ask->devices->wait_ms;
     wait->visible = access_told(leases, ask->uid, cards_visible(leases, ask->devices));
     leases->n_waits++;
@@ -140,33 +140,31 @@ static int join(struct lease_wait *wait, struct lease *lease)
     member->uses = 1;
     member->uid = wait->ask.uid;
     member->peer = wait->ask.peer;
-    member->local_rank = wait->local_rank;
+    member->place = wait->place;
     member->visible = wait->visible;
     memcpy(member->request_id, wait->ask.request_id, sizeof member->request_id);
     wait->member = member;
     return 0;
 }
 
-/* The asker runs under a lease already. */
-static struct lease *find_inherited(struct leases *leases, struct lease_wait *wait)
+/* The asker runs under a lease already, and has the place of whom it descends from; but ranks that were started under
+ * a lease of no ranks have places of their own in it. */
+static struct lease *find_inherited(struct leases *leases, struct lease_wait *wait, const struct terms *terms)
 {
+    const struct lease_member *member;
     struct lease *lease;
-    struct lease_member *member;
 
-    if (wait->ask.inherited == 0)
-        return NULL;
-    TAILQ_FOREACH(lease, &leases->list, link)
-    {
-        if (lease->id != wait->ask.inherited || lease->ended || lease->recorded || lease->terms.uid != wait->ask.uid)
-            continue;
-        TAILQ_FOREACH(member, &lease->members, link)
+    if (wait->ask.inherited != 0)
+        TAILQ_FOREACH(lease, &leases->list, link)
         {
-            if (!process_descends_from(wait->ask.pid, member->pid, member->start))
+            if (lease->id != wait->ask.inherited || lease->ended || lease->recorded ||
+                lease->terms.uid != wait->ask.uid)
                 continue;
-            wait->local_rank = member->local_rank;
-            return lease;
+            member = lease_ancestor(lease, wait->ask.pid, wait->ask.start);
+            if (member && (terms->local_size == 0 || lease->terms.local_size > 0))
+                wait->place = member->place;
+            return member ? lease : NULL;
         }
-    }
     return NULL;
 }
 
@@ -331,14 +329,15 @@ static int enqueue(struct lease_wait *wait, struct terms *terms)
 static int settle_ask(struct lease_wait *wait, struct terms *terms)
 {
     struct leases *leases = wait->leases;
-    struct lease *lease = find_inherited(leases, wait);
+    struct lease *lease, *inherited;
     struct want want = terms_want(terms, access_enforced(leases) ? UINT64_MAX : wait->visible);
     struct entry *entry;
     int error;
 
-    if (!lease)
-        lease = find_group(leases, terms->group);
-    if (lease && lease->id != wait->ask.inherited && !terms_alike(terms, &lease->terms)) {
+    wait->place = terms_place(terms, wait->place.local_rank);
+    inherited = find_inherited(leases, wait, terms);
+    lease = inherited ? inherited : find_group(leases, terms->group);
+    if (lease && !inherited && !terms_alike(terms, &lease->terms)) {
         say_unlike(wait, terms, &lease->terms);
         return 0;
     }

@@ -34,6 +34,13 @@ struct terms {
     int numa;
 };
 
+/* Where in its lease a process has its own. */
+struct place {
+    unsigned local_rank;
+    unsigned first; /* of the lease's units; counts on from the start where there are more ranks than units */
+    unsigned only;  /* bound by rank: it sees so many; 0: all */
+};
+
 struct lease {
     TAILQ_ENTRY(lease) link;
     struct leases *leases;
@@ -70,7 +77,7 @@ struct lease_member {
     int pidfd;
     uint8_t request_id[16];
     uint64_t decision;
-    unsigned local_rank;
+    struct place place;
     uint64_t visible; /* cards that it said it can open */
     struct peer *peer;
     struct event *ended, *unclaimed;
@@ -92,7 +99,7 @@ struct lease_wait {
     enum lease_answer answer;    /* where there is no member */
     char detail[LEASES_DETAIL_SIZE];
     struct lease_ask ask; /* pidfd is its own; the texts are gone */
-    unsigned local_rank;
+    struct place place;
     uint64_t visible;
     uint32_t wait_ms;
     uint64_t until_ms;
@@ -133,6 +140,7 @@ int terms_read(const struct lease_ask *ask, struct terms *out); /* 0, -ENOMEM */
 void terms_clear(struct terms *terms);
 bool terms_alike(const struct terms *a, const struct terms *b);
 struct want terms_want(const struct terms *terms, uint64_t visible);
+struct place terms_place(const struct terms *terms, unsigned local_rank);
 void terms_text(const struct terms *terms, char *text, size_t size); /* "2 tiles, exclusive" */
 uint64_t cards_visible(const struct leases *leases, const Itexd__V1__DeviceRequest *devices);
 
@@ -147,6 +155,8 @@ void lease_forget(struct lease *lease); /* nothing of it is left to wait for */
 int lease_add_member(struct lease *lease, int32_t pid, uint64_t start, int pidfd, struct lease_member **out);
 void member_end(struct lease_member *member, const char *why);
 void member_release(struct lease_member *member); /* one use less */
+/* The member that the process (start 0: whichever has the pid) is or descends from, the nearest; NULL: none. */
+struct lease_member *lease_ancestor(const struct lease *lease, int32_t pid, uint64_t start);
 struct event *watch_process(struct leases *leases, int pidfd, event_callback_fn ended, void *context);
 
 /* leases_ask.c */

@@ -81,7 +81,10 @@ static void put_members(const struct lease *lease, struct image *image, Itexd__L
         mine->start_time = member->start;
         mine->decision = member->decision;
         mine->accepted = member->accepted;
-        mine->local_rank = member->local_rank;
+        mine->local_rank = member->place.local_rank;
+        mine->has_first = mine->has_only = true;
+        mine->first = member->place.first;
+        mine->only = member->place.only;
         mine->request_id = (ProtobufCBinaryData){.len = sizeof member->request_id, .data = member->request_id};
         mine->uid = member->uid;
         image->pointers[image->n_pointers++] = mine;
@@ -204,7 +207,11 @@ static void take_member(struct lease *lease, const Itexd__Leases__Member *in)
     member->settled = true; /* an offer that was never accepted stays until its holder ends */
     member->accepted = in->accepted;
     member->decision = in->decision;
-    member->local_rank = in->local_rank;
+    member->place = terms_place(&lease->terms, in->local_rank);
+    if (in->has_first)
+        member->place.first = in->first;
+    if (in->has_only)
+        member->place.only = in->only;
     member->uid = in->has_uid ? in->uid : lease->terms.uid;
     member->visible = UINT64_MAX;
     if (in->request_id.len == sizeof member->request_id)

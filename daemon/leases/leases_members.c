@@ -4,6 +4,7 @@
  */
 #include "daemon/leases/leases_internal.h"
 #include "daemon/log.h"
+#include "daemon/process.h"
 #include "daemon/service.h"
 #include "proto/clock.h"
 
@@ -181,6 +182,23 @@ void member_release(struct lease_member *member)
         member_free(member);
 }
 
+struct lease_member *lease_ancestor(const struct lease *lease, int32_t pid, uint64_t start)
+{
+    struct lease_member *member;
+    uint64_t ticks;
+    pid_t parent;
+
+    for (int i = 0; i <= PROCESS_MAX_GENERATIONS && pid > 0; i++) {
+        if (process_read_stat(pid, &ticks, &parent) < 0 || (i == 0 && start != 0 && ticks != start))
+            return NULL;
+        TAILQ_FOREACH(member, &lease->members, link)
+        if (member->pid == pid && (member->start == 0 || member->start == ticks))
+            return member;
+        pid = parent;
+    }
+    return NULL;
+}
+
 /* ---- Its offer -------------------------------------------------------------------------------------------- */
 
 /* Nobody is there to accept it; somebody may come and ask the same again. */
@@ -306,16 +324,14 @@ struct lease_view lease_view(const struct lease_member *member)
         .shared = lease->terms.shared,
         .state = member->accepted ? "accepted" : "offered",
         .units = &lease->units,
-        .local_device = member->local_rank * lease->terms.count,
+        .local_device = lease->units.n > 0 ? member->place.first % (unsigned)lease->units.n : 0,
         .visible = access_visible(leases, member->uid, member->visible),
     };
 
-    if (view.local_device >= lease->units.n)
-        view.local_device = 0;
-    if (!lease->terms.by_rank)
+    if (member->place.only == 0)
         return view;
     leases->scratch.n = 0;
-    for (size_t i = 0; i < lease->terms.count && view.local_device + i < lease->units.n; i++)
+    for (size_t i = 0; i < member->place.only && view.local_device + i < lease->units.n; i++)
         leases->scratch.items[leases->scratch.n++] = lease->units.items[view.local_device + i];
     view.units = &leases->scratch;
     view.local_device = 0;

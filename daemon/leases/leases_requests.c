@@ -123,7 +123,7 @@ static void put_holder(struct view *view, const struct lease_member *member, Ite
     out->has_decision = member->decision != 0;
     out->decision = member->decision;
     out->has_local_rank = member->lease->terms.local_size > 0;
-    out->local_rank = member->local_rank;
+    out->local_rank = member->place.local_rank;
 }
 
 static void put_holders(struct view *view, const struct lease *lease, Itexd__V1__LeaseInfo *out)

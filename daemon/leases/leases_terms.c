@@ -103,6 +103,15 @@ struct want terms_want(const struct terms *terms, uint64_t visible)
     };
 }
 
+struct place terms_place(const struct terms *terms, unsigned local_rank)
+{
+    return (struct place){
+        .local_rank = local_rank,
+        .first = local_rank * terms->count,
+        .only = terms->by_rank ? terms->count : 0,
+    };
+}
+
 void terms_text(const struct terms *terms, char *text, size_t size)
 {
     unsigned ranks = terms->local_size > 0 ? terms->local_size : 1;
@@ -120,10 +129,12 @@ uint64_t cards_visible(const struct leases *leases, const Itexd__V1__DeviceReque
 {
     uint64_t visible = 0;
 
+    if (!devices->render_nodes_told)
+        return UINT64_MAX; /* those too that come while it waits */
     for (size_t i = 0; i < leases->pool.n_cards; i++) {
         const char *node = leases->pool.cards[i].render_node;
         const char *base = strrchr(node, '/');
-        bool can = !devices->render_nodes_told || !*node;
+        bool can = !*node;
 
         base = base ? base + 1 : node;
         for (size_t j = 0; j < devices->n_render_nodes && !can; j++)

@@ -104,3 +104,125 @@ def test_a_rank_that_asks_otherwise_is_refused(node, holders):
         with pytest.raises(Refused) as refused:
             ask(client, holders.new(), job="mpi", local_size=2, local_rank=1, tiles=True)
         assert refused.value.code == Code.BAD_REQUEST
+
+
+class Family:
+    """A process and children of it."""
+
+    def __init__(self, children):
+        self.parent = subprocess.Popen(
+            ["sh", "-c", "for i in $(seq $1); do sleep 100000 & echo $!; done; wait", "sh", str(children)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        pids = [int(self.parent.stdout.readline()) for _ in range(children)]
+        self.children = [pb.Holder(pid=pid, start_time=start_time(pid)) for pid in pids]
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for child in self.children:
+            os.kill(child.pid, signal.SIGKILL)
+        self.parent.kill()
+        self.parent.wait()
+
+
+def under(client, lease, child, **more):
+    """The decision of a process that runs under the lease."""
+    return granted(client.resolve(**asking(lease=lease, **more), holder=child))
+
+
+def test_ranks_under_a_lease_have_a_device_each(node):
+    """mpirun in a shell that has a lease: env --holder sets ITEXD_LEASE, which its ranks inherit."""
+    with Family(4) as family, node.client() as client:
+        lease = granted(ask(client, family.parent, count=4, tiles=True)).lease.id
+        decisions = [
+            under(client, lease, child, count=1, tiles=True, local_size=4, local_rank=rank)
+            for rank, child in enumerate(family.children)
+        ]
+        assert [decision.lease.id for decision in decisions] == [lease] * 4
+        assert [decision.lease.local_device for decision in decisions] == [0, 1, 2, 3]
+        assert {env(decision)["ZE_AFFINITY_MASK"] for decision in decisions} == {"0.0,0.1,1.0,1.1"}
+
+
+def test_ranks_under_a_lease_can_be_bound(node):
+    with Family(2) as family, node.client() as client:
+        lease = granted(ask(client, family.parent, count=4, tiles=True)).lease.id
+        decisions = [
+            under(client, lease, child, count=2, tiles=True, local_size=2, local_rank=rank, bind="rank")
+            for rank, child in enumerate(family.children)
+        ]
+        assert [env(decision)["ZE_AFFINITY_MASK"] for decision in decisions] == ["0.0,0.1", "1.0,1.1"]
+        assert [decision.lease.local_device for decision in decisions] == [0, 0]
+
+
+def test_a_ranks_place_under_a_lease_outlives_the_service(node):
+    with Family(2) as family, node.client() as client:
+        lease = granted(ask(client, family.parent, count=2)).lease.id
+        rank = family.children[1]
+        decision = under(client, lease, rank, count=1, local_size=2, local_rank=1)
+        accept(client, decision)
+        node.kill()
+        node.start()
+        with node.client() as client:
+            # a nested run of the rank, which is told no ranks
+            assert under(client, lease, rank, count=1).lease.local_device == 1
+
+
+def test_more_ranks_than_devices_under_a_lease_share_them(node):
+    with Family(4) as family, node.client() as client:
+        lease = granted(ask(client, family.parent, count=2)).lease.id
+        places = [
+            under(client, lease, child, count=1, local_size=4, local_rank=rank).lease.local_device
+            for rank, child in enumerate(family.children)
+        ]
+        assert places == [0, 1, 0, 1]
+
+
+def test_a_lease_named_by_a_stranger_is_no_reason_to_ask_otherwise(node, holders):
+    """Who does not descend from a holder joins as any other rank, or not at all."""
+    with node.client() as client:
+        lease = granted(ask(client, holders.new(), job="mpi", local_size=2, local_rank=0)).lease.id
+        with pytest.raises(Refused) as refused:
+            ask(client, holders.new(), job="mpi", lease=lease, local_size=2, local_rank=1, tiles=True)
+        assert refused.value.code == Code.BAD_REQUEST
+
+
+def test_a_rank_that_comes_late_joins_also_after_others_have_ended(node, holders):
+    with node.client() as client:
+        first, second = holders.new(), holders.new()
+        decisions = [
+            granted(ask(client, process, job="mpi", local_size=3, local_rank=rank, tiles=True))
+            for rank, process in enumerate([first, second])
+        ]
+        accept(client, decisions[1])
+        first.kill()
+        first.wait()
+        late = granted(ask(client, holders.new(), job="mpi", local_size=3, local_rank=2, tiles=True))
+        assert late.lease.id == decisions[0].lease.id
+        assert late.lease.local_device == 2
+        assert units(late) == units(decisions[0])
+
+
+def test_ranks_wait_each_as_long_as_it_would(node, holders):
+    """One gives up; the others keep the group's place."""
+    with node.client() as client, node.client() as short, node.client() as patient:
+        taken = holders.new()
+        accept(client, granted(ask(client, taken, count=2)))
+        group = {"job": "mpi", "local_size": 2}
+        brief = begin(short, holders.new(), local_rank=0, wait_ms=200, **group)
+        position(short, brief)
+        waits = begin(patient, holders.new(), local_rank=1, wait_ms=PATIENT, **group)
+        position(patient, waits)
+        behind = begin(client, holders.new(), wait_ms=PATIENT)
+        assert position(client, behind) == 2
+        rejected(answer(short, brief), "devices-busy")
+        rejected(ask(short, holders.new(), local_rank=0, **group), "devices-busy")
+        assert short.ok("status").n_waiting == 2
+        taken.kill()
+        decision = granted(answer(patient, waits))
+        assert len(decision.devices) == 2
+        assert decision.lease.local_device == 1
+        late = granted(ask(short, holders.new(), local_rank=0, **group))
+        assert late.lease.id == decision.lease.id
