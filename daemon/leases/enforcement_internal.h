@@ -30,6 +30,14 @@ struct access_order {
     void *context;
 };
 
+/* One enforcement_used that has been asked of the keeper. */
+struct used_question {
+    LIST_ENTRY(used_question) link;
+    uint32_t uid;
+    enforcement_used_fn done;
+    void *context;
+};
+
 struct watch {
     bool on;
     bool all_users;
@@ -38,6 +46,7 @@ struct watch {
     struct event *timer;
     struct foreign_use *uses;
     size_t n_uses;
+    LIST_HEAD(used_questions, used_question) questions;
 };
 
 struct enforcement {

@@ -174,24 +174,25 @@ int watch_init(struct enforcement *enforcement)
 
 void watch_free(struct watch *watch)
 {
+    struct used_question *question;
+
     if (watch->timer)
         event_free(watch->timer);
+    while ((question = LIST_FIRST(&watch->questions))) {
+        LIST_REMOVE(question, link);
+        free(question);
+    }
     free(watch->uses);
 }
 
 /* ---- One user on one card --------------------------------------------------------------------------------------- */
-
-struct used_question {
-    uint32_t uid;
-    enforcement_used_fn done;
-    void *context;
-};
 
 static void on_used(void *context, const Itexd__Child__Reply *reply)
 {
     CLEANUP(freep) struct used_question *question = context;
     int n = 0;
 
+    LIST_REMOVE(question, link);
     if (!reply || reply->body_case != ITEXD__CHILD__REPLY__BODY_USAGE ||
         (!reply->usage->all_users && question->uid != geteuid())) {
         question->done(question->context, -1);
@@ -214,9 +215,12 @@ int enforcement_used(struct enforcement *enforcement, const char *key, uint32_t 
     if (!question)
         return -ENOMEM;
     *question = (struct used_question){.uid = uid, .done = done, .context = context};
+    LIST_INSERT_HEAD(&enforcement->watch.questions, question, link);
     int error = ask(enforcement, key, on_used, question);
-    if (error < 0)
+    if (error < 0) {
+        LIST_REMOVE(question, link);
         free(question);
+    }
     return error;
 }
 
