@@ -166,7 +166,7 @@ static unsigned earlier_with_uuid(const Itexd__Child__Inventory *inventory, size
     return n;
 }
 
-static void key_of(const Itexd__Child__Inventory *inventory, size_t index, char key[DEVICE_KEY_SIZE])
+static void new_key(const Itexd__Child__Inventory *inventory, size_t index, char key[DEVICE_KEY_SIZE])
 {
     const Itexd__Child__Card *card = inventory->cards[index];
     unsigned before;
@@ -184,6 +184,60 @@ static void key_of(const Itexd__Child__Inventory *inventory, size_t index, char 
         snprintf(key, DEVICE_KEY_SIZE, "%s", card->uuid);
     else
         snprintf(key, DEVICE_KEY_SIZE, "%s/%u", card->uuid, before + 1);
+}
+
+static struct device *at_address(const struct device_set *set, const char *bdf)
+{
+    struct device *device = device_set_find(set, bdf);
+
+    for (size_t i = 0; !device && i < set->n; i++)
+        if (!differ(set->items[i]->card->bdf, bdf))
+            device = set->items[i];
+    return device;
+}
+
+static bool address_is_listed(const Itexd__Child__Inventory *inventory, const char *bdf)
+{
+    for (size_t i = 0; bdf && i < inventory->n_cards; i++)
+        if (!differ(inventory->cards[i]->bdf, bdf))
+            return true;
+    return false;
+}
+
+/* The one device of this UUID, of one card of the inventory; NULL where it is not one to one. Two addresses are two
+ * cards, whatever they say. */
+static struct device *same_uuid(const struct device_set *set, const Itexd__Child__Inventory *inventory,
+                                const Itexd__Child__Card *card)
+{
+    struct device *found = NULL;
+    size_t cards = 0, devices = 0;
+
+    for (size_t i = 0; i < inventory->n_cards; i++)
+        cards += !differ(inventory->cards[i]->uuid, card->uuid);
+    for (size_t i = 0; i < set->n; i++) {
+        if (differ(set->items[i]->card->uuid, card->uuid))
+            continue;
+        found = set->items[i];
+        devices++;
+    }
+    if (cards != 1 || devices != 1 || (card->bdf && found->card->bdf) || address_is_listed(inventory, found->card->bdf))
+        return NULL;
+    return found;
+}
+
+/* A driver that does not tell a card's address now, but did, or did not, but does, makes no other card of it. */
+static void key_of(const struct device_set *set, const Itexd__Child__Inventory *inventory, size_t index,
+                   char key[DEVICE_KEY_SIZE])
+{
+    const Itexd__Child__Card *card = inventory->cards[index];
+    const struct device *device = card->bdf ? at_address(set, card->bdf) : NULL;
+
+    if (!device && card->uuid)
+        device = same_uuid(set, inventory, card);
+    if (device)
+        snprintf(key, DEVICE_KEY_SIZE, "%s", device->key);
+    else
+        new_key(inventory, index, key);
 }
 
 /* ---- Merging ---------------------------------------------------------------------------------------------- */
@@ -238,6 +292,28 @@ static int add_card(struct merge *merge, const char *key, Itexd__Child__Card *ca
     return 0;
 }
 
+static void move_text(char **from, char **to)
+{
+    if (*to)
+        return;
+    *to = *from;
+    *from = NULL;
+}
+
+/* What follows from an address that was known holds as long as nothing else is told. */
+static void keep_address(Itexd__Child__Card *old, Itexd__Child__Card *now)
+{
+    if (now->bdf)
+        return;
+    move_text(&old->bdf, &now->bdf);
+    move_text(&old->kernel_driver, &now->kernel_driver);
+    move_text(&old->render_node, &now->render_node);
+    move_text(&old->card_node, &now->card_node);
+    move_text(&old->cpus, &now->cpus);
+    now->has_numa_node = old->has_numa_node;
+    now->numa_node = old->numa_node;
+}
+
 static void renew_card(struct merge *merge, struct device *device, bool was_present, int was_position,
                        Itexd__Child__Card *card, int position)
 {
@@ -251,6 +327,7 @@ static void renew_card(struct merge *merge, struct device *device, bool was_pres
     else if (was_position != position)
         note(merge->changes, IDENTITY_RENUMBERED, device, "number %d in the driver's order, before %d", position,
              was_position);
+    keep_address(device->card, card);
     itexd__child__card__free_unpacked(device->card, NULL);
     device->card = card;
 }
@@ -263,7 +340,7 @@ static int merge_card(struct merge *merge, size_t index)
     size_t old = 0;
     int error;
 
-    key_of(merge->inventory, index, key);
+    key_of(merge->set, merge->inventory, index, key);
     device = device_set_find(merge->set, key);
     if (device && device->position >= 0) {
         note(merge->changes, IDENTITY_REFUSED, device,

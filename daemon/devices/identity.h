@@ -3,7 +3,9 @@
  *
  * The PCI address wins: a card at a known address is that device, whatever its UUID and its place in the driver's
  * order. A card without an address is its UUID; the second of that UUID is UUID/2, and so on in the driver's order; a
- * card with neither is card-N. Two cards at one address cannot be: the second is left out, and said.
+ * card with neither is card-N. A device keeps its key where only the address comes or goes (sysman, which may tell it,
+ * crashed or works again) and the UUID says that it is the same: its leases hang on the key. Two cards at one address
+ * cannot be: the second is left out, and said.
  *
  * A device that vanishes stays known, for leases and the database name it by its key.
  */

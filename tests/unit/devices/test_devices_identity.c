@@ -85,6 +85,70 @@ static void test_without_address_uuids_are_numbered(void **state)
     device_set_clear(&set);
 }
 
+/* Sysman told the addresses, crashed, and works again: leases hang on the keys. */
+static void test_an_address_that_goes_and_comes(void **state)
+{
+    struct device_set set = {.n = 0};
+    const struct fixture_card cards[] = {first, second};
+    struct fixture_card bare[] = {second, first};
+    const struct device *device;
+
+    (void)state;
+    bare[0].bdf = bare[1].bdf = NULL;
+    fixture_merge(&set, cards, 2);
+    device = device_set_find(&set, second.bdf);
+    assert_int_equal(fixture_count(fixture_merge(&set, bare, 2), IDENTITY_NEW, NULL), 0);
+    assert_int_equal(set.n, 2);
+    assert_true(device->present);
+    assert_int_equal(device->position, 0);
+    assert_string_equal(device->card->bdf, second.bdf);
+    assert_int_equal(fixture_merge(&set, bare, 2)->n, 0);
+    fixture_merge(&set, cards, 2);
+    assert_int_equal(set.n, 2);
+    assert_ptr_equal(device, device_set_find(&set, second.bdf));
+    device_set_clear(&set);
+}
+
+static void test_an_address_that_comes_and_goes(void **state)
+{
+    struct device_set set = {.n = 0};
+    const struct fixture_card cards[] = {first, second};
+    struct fixture_card bare[] = {first, second};
+
+    (void)state;
+    bare[0].bdf = bare[1].bdf = NULL;
+    fixture_merge(&set, bare, 2);
+    assert_int_equal(fixture_count(fixture_merge(&set, cards, 2), IDENTITY_NEW, NULL), 0);
+    assert_int_equal(set.n, 2);
+    assert_string_equal(device_set_find(&set, UUID_A)->card->bdf, first.bdf);
+    assert_int_equal(fixture_merge(&set, cards, 2)->n, 0);
+    assert_int_equal(fixture_merge(&set, bare, 2)->n, 0);
+    device_set_clear(&set);
+}
+
+/* A UUID joins only what it names alone. */
+static void test_a_repeated_uuid_joins_nothing(void **state)
+{
+    struct device_set set = {.n = 0};
+    struct fixture_card cards[] = {first, second}, moved = first;
+
+    (void)state;
+    cards[1].uuid = UUID_A;
+    fixture_merge(&set, cards, 2);
+    cards[1].bdf = NULL;
+    assert_int_equal(fixture_count(fixture_merge(&set, cards, 2), IDENTITY_NEW, UUID_A), 1);
+    device_set_clear(&set);
+    fixture_merge(&set, &first, 1);
+    moved.bdf = "0000:5a:00.0"; /* two addresses are two cards */
+    assert_int_equal(fixture_count(fixture_merge(&set, &moved, 1), IDENTITY_NEW, moved.bdf), 1);
+    device_set_clear(&set);
+    cards[0] = (struct fixture_card){first.bdf, NULL, "a", 2, 128 * GIB, NULL};
+    cards[1] = (struct fixture_card){NULL, UUID_A, "b", 2, 128 * GIB, NULL};
+    fixture_merge(&set, &first, 1); /* its address is listed, so the other card is another one */
+    assert_int_equal(fixture_count(fixture_merge(&set, cards, 2), IDENTITY_NEW, UUID_A), 1);
+    device_set_clear(&set);
+}
+
 static void test_one_address_twice(void **state)
 {
     struct device_set set = {.n = 0};
@@ -243,6 +307,9 @@ int main(void)
         cmocka_unit_test(test_renumbering_keeps_identity),
         cmocka_unit_test(test_address_wins_over_repeated_uuid),
         cmocka_unit_test(test_without_address_uuids_are_numbered),
+        cmocka_unit_test(test_an_address_that_goes_and_comes),
+        cmocka_unit_test(test_an_address_that_comes_and_goes),
+        cmocka_unit_test(test_a_repeated_uuid_joins_nothing),
         cmocka_unit_test(test_one_address_twice),
         cmocka_unit_test(test_vanish_and_return),
         cmocka_unit_test(test_another_card_at_the_address),
