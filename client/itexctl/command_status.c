@@ -80,6 +80,8 @@ static void print_worker(const struct printer *printer, const Itexd__V1__WorkerS
     if (worker->layer)
         print_fieldf(printer, "no device", "%s%s%s", worker->layer, worker->detail ? ": " : "",
                      worker->detail ? worker->detail : "");
+    else if (worker->detail)
+        print_field(printer, "left out", worker->detail);
     if (worker->has_inventory_ms)
         print_fieldf(printer, "inventory", "of %s", time_text(worker->inventory_ms, read));
 }

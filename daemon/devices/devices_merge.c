@@ -59,8 +59,9 @@ static void place(struct devices *devices)
 static void judge_presence(struct devices *devices, const Itexd__Child__Inventory *inventory)
 {
     char because[96];
+    const char *why = inventory->layer ? inventory->layer : inventory->detail;
 
-    snprintf(because, sizeof because, "gone: %.80s", inventory->layer ? inventory->layer : "not in the inventory");
+    snprintf(because, sizeof because, "gone: %.80s", why ? why : "not in the inventory");
     for (size_t i = 0; i < devices->set.n; i++) {
         struct device *device = devices->set.items[i];
 

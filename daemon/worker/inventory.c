@@ -12,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MEMORY_MAX (UINT64_C(1) << 50)
 #define EUS_MAX 65536
 
 static int refuse(struct worker *worker, const char *function, uint32_t count, unsigned limit)
@@ -74,7 +73,7 @@ static uint64_t read_memory(struct worker *worker, ze_device_handle_t device)
     if (level_zero_call(&worker->lz, zeDeviceGetMemoryProperties, device, &n, items) != ZE_RESULT_SUCCESS)
         return 0;
     for (uint32_t i = 0; i < n && i < sizeof items / sizeof items[0]; i++) {
-        if (items[i].totalSize > MEMORY_MAX)
+        if (items[i].totalSize > WORKER_MEMORY_MAX)
             return 0;
         sum += items[i].totalSize;
     }
@@ -116,15 +115,21 @@ static bool is_flat_by_default(const struct worker *worker, const ze_device_prop
     return (id >= 0x0bd0 && id <= 0x0bdb) || id == 0x0b69 || id == 0x0b6e;
 }
 
+/* 1, 0 where the driver does not tell (a card that loses its tiles would be another card), -EPROTO. */
 static int read_tiles(struct worker *worker, struct worker_card *card)
 {
     ze_device_handle_t tiles[WORKER_MAX_TILES];
     uint32_t n;
     ze_result_t result = level_zero_list(&worker->lz, zeDeviceGetSubDevices, card->device, tiles, WORKER_MAX_TILES, &n);
 
-    if (result == ZE_RESULT_SUCCESS && n > WORKER_MAX_TILES)
+    if (result == ZE_RESULT_ERROR_UNSUPPORTED_FEATURE || result == ZE_RESULT_ERROR_UNINITIALIZED)
+        return 1;
+    note_driver_error(worker, "zeDeviceGetSubDevices", result);
+    if (result != ZE_RESULT_SUCCESS)
+        return 0;
+    if (n > WORKER_MAX_TILES)
         return refuse(worker, "zeDeviceGetSubDevices", n, WORKER_MAX_TILES);
-    for (uint32_t i = 0; result == ZE_RESULT_SUCCESS && i < n; i++) {
+    for (uint32_t i = 0; i < n; i++) {
         struct worker_tile *tile = &card->tiles[i];
         ze_device_properties_t properties = {.stype = ZE_STRUCTURE_TYPE_DEVICE_PROPERTIES};
 
@@ -138,7 +143,7 @@ static int read_tiles(struct worker *worker, struct worker_card *card)
         card->message.n_tiles = i + 1;
     }
     card->message.tiles = card->tile_list;
-    return 0;
+    return 1;
 }
 
 static char *or_null(char *text)
@@ -160,7 +165,7 @@ static void read_kernel(const struct worker *worker, struct worker_card *card)
     card->message.numa_node = kernel->numa_node;
 }
 
-/* Returns 1 for a card, 0 for what is none or cannot be identified, negative for answers not to be believed. */
+/* Returns 1 for a card, 0 for what is none or cannot be identified, -EPROTO for answers not to be believed. */
 static int read_card(struct worker *worker, ze_device_handle_t device, struct worker_card *card)
 {
     ze_device_properties_t properties = {.stype = ZE_STRUCTURE_TYPE_DEVICE_PROPERTIES};
@@ -169,8 +174,13 @@ static int read_card(struct worker *worker, ze_device_handle_t device, struct wo
     memset(card, 0, sizeof *card);
     itexd__child__card__init(&card->message);
     card->device = device;
+    worker->lz.lost_in = NULL;
     result = level_zero_call(&worker->lz, zeDeviceGetProperties, device, &properties);
     note_driver_error(worker, "zeDeviceGetProperties", result);
+    if (result == ZE_RESULT_SUCCESS && (properties.type == 0 || properties.type > ZE_DEVICE_TYPE_VPU) &&
+        !worker->driver_error[0])
+        snprintf(worker->driver_error, sizeof worker->driver_error,
+                 "zeDeviceGetProperties tells of a device of type %u", (unsigned)properties.type);
     if (result != ZE_RESULT_SUCCESS || properties.type != ZE_DEVICE_TYPE_GPU)
         return 0;
     memcpy(card->uuid, properties.uuid.id, sizeof card->uuid);
@@ -186,7 +196,8 @@ static int read_card(struct worker *worker, ze_device_handle_t device, struct wo
     read_address(worker, card);
     card->message.memory_bytes = read_memory(worker, device);
     card->message.has_memory_bytes = card->message.memory_bytes > 0;
-    return read_tiles(worker, card) < 0 ? -EPROTO : 1;
+    card->lost_in = worker->lz.lost_in;
+    return read_tiles(worker, card);
 }
 
 /* ---- All of them --------------------------------------------------------------------------------------------------
@@ -268,6 +279,7 @@ static void fill(struct worker *worker)
     }
     inventory->n_cards = worker->n_cards;
     inventory->cards = worker->card_list;
+    inventory->detail = or_null(worker->driver_error); /* why one is missing; where all are, find_layer says more */
 }
 
 int inventory_take(struct worker *worker)

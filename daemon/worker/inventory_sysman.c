@@ -193,6 +193,18 @@ static void read_links(struct worker *worker, struct worker_card *card)
 /* ---- Joining
  * --------------------------------------------------------------------------------------------------------- */
 
+/* Between the two: calls about this card. */
+static void begin_card(struct worker *worker)
+{
+    worker->lz.lost_in = NULL;
+}
+
+static void end_card(const struct worker *worker, struct worker_card *card)
+{
+    if (!card->lost_in)
+        card->lost_in = worker->lz.lost_in;
+}
+
 static struct worker_card *card_by_bdf(struct worker *worker, const char *bdf)
 {
     for (size_t i = 0; bdf[0] && i < worker->n_cards; i++)
@@ -232,6 +244,7 @@ static void join(struct worker *worker)
         char bdf[LEVEL_ZERO_BDF_SIZE];
         struct worker_card *card;
 
+        begin_card(worker);
         level_zero_sysman_address(&worker->lz, devices[i], bdf);
         card = card_by_bdf(worker, bdf);
         if (!card)
@@ -239,6 +252,7 @@ static void join(struct worker *worker)
         if (!card || card->sysman)
             continue;
         card->sysman = devices[i];
+        end_card(worker, card);
         if (!card->bdf[0])
             memcpy(card->bdf, bdf, sizeof card->bdf);
     }
@@ -275,6 +289,7 @@ void inventory_sysman(struct worker *worker)
     for (size_t i = 0; i < worker->n_cards; i++) {
         struct worker_card *card = &worker->cards[i];
 
+        begin_card(worker);
         if (worker->lz.sysman == LEVEL_ZERO_SYSMAN_LEGACY) {
             card->sysman = (zes_device_handle_t)card->device;
             if (!card->bdf[0])
@@ -285,9 +300,14 @@ void inventory_sysman(struct worker *worker)
         find_sensors(worker, card);
         read_firmware(worker, card);
         read_fabric(worker, card);
+        end_card(worker, card);
     }
-    for (size_t i = 0; i < worker->n_cards; i++)
-        if (worker->cards[i].sysman)
-            read_links(worker, &worker->cards[i]);
+    for (size_t i = 0; i < worker->n_cards; i++) {
+        if (!worker->cards[i].sysman)
+            continue;
+        begin_card(worker);
+        read_links(worker, &worker->cards[i]);
+        end_card(worker, &worker->cards[i]);
+    }
     tell_whether_any(worker);
 }

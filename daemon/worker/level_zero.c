@@ -59,8 +59,10 @@ void level_zero_enter(struct level_zero *lz, const char *function)
         snprintf(lz->call, LEVEL_ZERO_CALL_SIZE, "%s", function);
 }
 
-void level_zero_leave(struct level_zero *lz)
+void level_zero_leave(struct level_zero *lz, const char *function, ze_result_t result)
 {
+    if (result == ZE_RESULT_ERROR_DEVICE_LOST && !lz->lost_in)
+        lz->lost_in = function;
     if (lz->call)
         lz->call[0] = '\0';
     if (lz->in_sysman)

@@ -88,6 +88,7 @@ struct level_zero {
     void *library;
     char *call;          /* LEVEL_ZERO_CALL_SIZE bytes, or NULL: where the function that is being called is named */
     uint32_t *in_sysman; /* or NULL: set while sysman is at work */
+    const char *lost_in; /* the first call since it was set to NULL that answered DEVICE_LOST */
     bool unproven;       /* sysman was asked for by the environment, and the driver has not come up with it yet */
     enum level_zero_sysman sysman;
     char sysman_text[96]; /* "zes", "legacy", or why there is none */
@@ -121,7 +122,7 @@ const char *level_zero_result_text(ze_result_t result, char text[64]);
 /* ---- Calls --------------------------------------------------------------------------------------------------- */
 
 void level_zero_enter(struct level_zero *lz, const char *function);
-void level_zero_leave(struct level_zero *lz);
+void level_zero_leave(struct level_zero *lz, const char *function, ze_result_t result);
 
 #define level_zero_call_as(lz, member, function, ...)                                                                  \
     ({                                                                                                                 \
@@ -130,7 +131,7 @@ void level_zero_leave(struct level_zero *lz);
         if (lz_->member) {                                                                                             \
             level_zero_enter(lz_, #function);                                                                          \
             result_ = lz_->member(__VA_ARGS__);                                                                        \
-            level_zero_leave(lz_);                                                                                     \
+            level_zero_leave(lz_, #function, result_);                                                                 \
         }                                                                                                              \
         result_;                                                                                                       \
     })

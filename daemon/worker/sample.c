@@ -21,7 +21,7 @@ static const double most[METRIC_COUNT] = {
     [METRIC_TEMPERATURE] = 1000,
     [METRIC_MEMORY_TEMPERATURE] = 1000,
     [METRIC_POWER] = 1e5,
-    [METRIC_ENERGY] = 1e15,
+    [METRIC_ENERGY] = 1e12, /* 30 years at 1 kW; all bits set are 1.8e13 */
     [METRIC_FREQUENCY] = 1e5,
     [METRIC_FREQUENCY_LIMIT] = 1e5,
     [METRIC_THROTTLE] = 0x7fffffff,
@@ -70,15 +70,20 @@ static void lose(struct worker_card *card, const char *because)
     card->sample.lost_because = card->lost_because;
 }
 
-/* Every reading's result passes here. */
-static ze_result_t note(struct worker_card *card, const char *function, ze_result_t result)
+static void lose_in(struct worker_card *card, const char *function)
 {
     char because[160], text[64];
 
-    if (result == ZE_RESULT_ERROR_DEVICE_LOST) {
-        snprintf(because, sizeof because, "%s answers %s", function, level_zero_result_text(result, text));
-        lose(card, because);
-    }
+    snprintf(because, sizeof because, "%s answers %s", function,
+             level_zero_result_text(ZE_RESULT_ERROR_DEVICE_LOST, text));
+    lose(card, because);
+}
+
+/* Every reading's result passes here. */
+static ze_result_t note(struct worker_card *card, const char *function, ze_result_t result)
+{
+    if (result == ZE_RESULT_ERROR_DEVICE_LOST)
+        lose_in(card, function);
     if (result == ZE_RESULT_ERROR_DEVICE_REQUIRES_RESET)
         set(card, METRIC_RESET_REQUIRED, 1);
     return result;
@@ -208,7 +213,7 @@ static void sample_memory_used(struct worker *worker, struct worker_card *card)
         ze_result_t result = READ(worker, card, zesMemoryGetState, sensors->items[i].handle, &state);
 
         refuse(card, METRIC_MEMORY_USED, result);
-        if (result != ZE_RESULT_SUCCESS || state.free > state.size)
+        if (result != ZE_RESULT_SUCCESS || state.free > state.size || state.size > WORKER_MEMORY_MAX)
             continue;
         used += (double)(state.size - state.free);
         read++;
@@ -259,9 +264,12 @@ static void sample_errors(struct worker *worker, struct worker_card *card)
         enum metric metric = sensors->items[i].kind == ZES_RAS_ERROR_TYPE_UNCORRECTABLE ? METRIC_RAS_UNCORRECTABLE
                                                                                         : METRIC_RAS_CORRECTABLE;
         zes_ras_state_t state = {.stype = ZES_STRUCTURE_TYPE_RAS_STATE};
-        ze_result_t result = READ(worker, card, zesRasGetState, sensors->items[i].handle, false, &state);
+        ze_result_t result;
         double sum = has(card, metric) ? card->metrics[metric].value : 0;
 
+        if (sensors->items[i].kind > ZES_RAS_ERROR_TYPE_UNCORRECTABLE)
+            continue;
+        result = READ(worker, card, zesRasGetState, sensors->items[i].handle, false, &state);
         refuse(card, metric, result);
         if (result != ZE_RESULT_SUCCESS)
             continue;
@@ -287,12 +295,12 @@ static void sample_links(struct worker *worker, struct worker_card *card)
             result = READ(worker, card, zesFabricPortGetState, sensors->items[i].handle, &state);
         refuse(card, METRIC_LINKS, result);
         refuse(card, METRIC_LINKS_UP, result);
-        if (result != ZE_RESULT_SUCCESS)
+        if (result != ZE_RESULT_SUCCESS || (unsigned)state.status > ZES_FABRIC_PORT_STATUS_DISABLED)
             continue;
         read++;
         /* One that is enabled and unknown leads nowhere. */
-        if (!config.enabled || state.status < ZES_FABRIC_PORT_STATUS_HEALTHY ||
-            state.status > ZES_FABRIC_PORT_STATUS_FAILED)
+        if (!config.enabled || state.status == ZES_FABRIC_PORT_STATUS_UNKNOWN ||
+            state.status == ZES_FABRIC_PORT_STATUS_DISABLED)
             continue;
         links++;
         up += state.status != ZES_FABRIC_PORT_STATUS_FAILED;
@@ -358,6 +366,10 @@ static void sample_card(struct worker *worker, struct worker_card *card)
     card->sample.metrics = card->metric_list;
     if (card->on_bus && !sysfs_on_bus(worker->device_root, card->bdf)) {
         lose(card, "it is no longer on the PCI bus");
+        return;
+    }
+    if (card->lost_in) { /* what the inventory found of it is in pieces: the next one says whether it is back */
+        lose_in(card, card->lost_in);
         return;
     }
     READ(worker, card, zeDeviceGetStatus, card->device);

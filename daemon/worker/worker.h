@@ -16,6 +16,8 @@
 #define WORKER_MAX_TILES 8
 #define WORKER_MAX_SENSORS 64 /* of a kind on a card */
 #define WORKER_MAX_FIRMWARE 16
+/* No card has more bytes; a module that says so says nothing. */
+#define WORKER_MEMORY_MAX (UINT64_C(1) << 50)
 
 /* A counter at the last sample. */
 struct counter {
@@ -53,7 +55,8 @@ struct worker_card {
     ze_device_handle_t device;
     zes_device_handle_t sysman; /* NULL: none */
     uint8_t uuid[ZE_MAX_DEVICE_UUID_SIZE];
-    bool on_bus; /* was, at the inventory */
+    bool on_bus;         /* was, at the inventory */
+    const char *lost_in; /* which call of the inventory answered DEVICE_LOST; NULL: none */
     bool has_fabric;
     uint32_t fabric; /* by which other cards' ports name this one */
     struct card_handles handles;

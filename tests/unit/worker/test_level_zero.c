@@ -67,6 +67,27 @@ static void test_call_is_named(void **state)
     assert_int_equal(shared->in_sysman, 0);
 }
 
+static ze_result_t lost_status(ze_device_handle_t device)
+{
+    (void)device;
+    return ZE_RESULT_ERROR_DEVICE_LOST;
+}
+
+static void test_the_first_that_is_lost_is_kept(void **state)
+{
+    (void)state;
+    use_page();
+    lz.zeDeviceGetStatus = looking_status;
+    lz.zesDeviceGetState = looking_state;
+    level_zero_call(&lz, zeDeviceGetStatus, NULL);
+    level_zero_call(&lz, zesDeviceGetState, NULL, NULL);
+    assert_null(lz.lost_in);
+    lz.zeDeviceGetStatus = lost_status;
+    level_zero_call(&lz, zeDeviceGetStatus, NULL);
+    level_zero_call(&lz, zesDeviceGetState, NULL, NULL);
+    assert_string_equal(lz.lost_in, "zeDeviceGetStatus");
+}
+
 static void test_missing_function_is_unsupported(void **state)
 {
     (void)state;
@@ -247,6 +268,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_call_is_named),
+        cmocka_unit_test(test_the_first_that_is_lost_is_kept),
         cmocka_unit_test(test_missing_function_is_unsupported),
         cmocka_unit_test(test_hang_leaves_its_name),
         cmocka_unit_test(test_sysman_in_one_way_only),

@@ -18,6 +18,7 @@ static zes_power_energy_counter_t energy;
 static zes_engine_stats_t activity;
 static zes_mem_state_t memory;
 static zes_freq_state_t frequency;
+static zes_fabric_port_status_t port;
 static ze_result_t answer;
 
 static ze_result_t get_temperature(zes_temp_handle_t handle, double *value)
@@ -164,7 +165,62 @@ static void test_nonsense_is_missing(void **state)
     sample_take(worker);
     expect_missing(METRIC_TEMPERATURE);
     expect_missing(METRIC_POWER);
+    expect_missing(METRIC_ENERGY);
+    memory = (zes_mem_state_t){.free = UINT64_MAX, .size = UINT64_MAX}; /* their difference would be a plausible 0 */
+    sample_take(worker);
+    expect_missing(METRIC_MEMORY_USED);
     assert_false(worker->samples.cards[0]->has_lost);
+}
+
+static ze_result_t get_errors(zes_ras_handle_t handle, ze_bool_t clear, zes_ras_state_t *state)
+{
+    (void)handle;
+    (void)clear;
+    state->category[0] = 7;
+    return answer;
+}
+static ze_result_t get_config(zes_fabric_port_handle_t handle, zes_fabric_port_config_t *config)
+{
+    (void)handle;
+    config->enabled = true;
+    return answer;
+}
+static ze_result_t get_port(zes_fabric_port_handle_t handle, zes_fabric_port_state_t *state)
+{
+    (void)handle;
+    state->status = port;
+    return answer;
+}
+
+static void test_nonsense_of_a_kind_is_missing(void **state)
+{
+    (void)state;
+    worker->lz.zesRasGetState = get_errors;
+    worker->lz.zesFabricPortGetConfig = get_config;
+    worker->lz.zesFabricPortGetState = get_port;
+    one_sensor(&card->handles.ras, UINT32_MAX);
+    one_sensor(&card->handles.ports, 0);
+    memset(&port, 0xff, sizeof port);
+    sample_take(worker);
+    expect_missing(METRIC_RAS_CORRECTABLE);
+    expect_missing(METRIC_RAS_UNCORRECTABLE);
+    expect_missing(METRIC_LINKS);
+    card->handles.ras.items[0].kind = ZES_RAS_ERROR_TYPE_UNCORRECTABLE;
+    port = ZES_FABRIC_PORT_STATUS_DISABLED;
+    sample_take(worker);
+    expect_reading(METRIC_RAS_UNCORRECTABLE, 7);
+    expect_reading(METRIC_LINKS, 0);
+}
+
+static void test_lost_at_the_inventory(void **state)
+{
+    (void)state;
+    card->lost_in = "zesDeviceEnumRasErrorSets";
+    sample_take(worker);
+    assert_true(worker->samples.cards[0]->lost);
+    assert_string_equal(worker->samples.cards[0]->lost_because,
+                        "zesDeviceEnumRasErrorSets answers 0x70000001 (device lost)");
+    expect_missing(METRIC_TEMPERATURE);
 }
 
 static void test_not_permitted(void **state)
@@ -248,6 +304,8 @@ int main(void)
         CASE(test_rates_need_two_readings),
         CASE(test_a_counter_that_ran_backwards),
         CASE(test_nonsense_is_missing),
+        CASE(test_nonsense_of_a_kind_is_missing),
+        CASE(test_lost_at_the_inventory),
         CASE(test_not_permitted),
         CASE(test_hwmon_where_sysman_does_not_permit),
         CASE(test_lost),
