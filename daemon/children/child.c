@@ -61,8 +61,8 @@ struct child {
     uint64_t last_id;
     bool sent; /* the first of the queue */
 
-    bool ending;  /* was sent SIGKILL, or will be when it is told of */
-    char why[96]; /* "" : it did it itself */
+    bool ending;   /* was sent SIGKILL, or will be when it is told of */
+    char why[128]; /* "" : it did it itself */
     bool deadline_missed, asked;
     bool at_once; /* start again without delay */
     unsigned failures, restarts;
@@ -512,6 +512,11 @@ void child_restart(struct child *child, const char *why)
         start_soon(child);
     else
         end_asked(child, why);
+}
+
+void child_fail(struct child *child, const char *why)
+{
+    end_it(child, why);
 }
 
 void child_stop(struct child *child, const char *why)

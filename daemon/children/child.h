@@ -4,6 +4,7 @@
  * The child is the same binary, re-executed by the spawner (spawner.h) with one end of a socketpair. It answers one
  * request at a time; each has a deadline, and a child that misses it, dies, or sends what cannot be decoded is killed
  * and started again after a delay that doubles, with jitter, from CHILD_BACKOFF_FIRST_MS to CHILD_BACKOFF_LAST_MS.
+ * One whose answers are of no use is failed by whoever asked (child_fail), and then treated the same.
  * A child that has answered for CHILD_STEADY_MS starts over with the first delay. After CHILD_GIVE_UP deaths without a
  * steady time between them it is given up (CHILD_GIVEN_UP) until child_lift. One that does not die though killed
  * (a call that hangs in the kernel) is CHILD_STUCK: no other is started beside it, for it would hang as well.
@@ -61,7 +62,7 @@ struct child_death {
     bool asked;    /* child_restart, or no longer wanted */
     bool in_sysman;
     char call[64];  /* in which it was, "" for none; printable */
-    char text[160]; /* all of this for a person: "killed by SIGSEGV in zesInit" */
+    char text[208]; /* all of this for a person: "killed by SIGSEGV in zesInit" */
 };
 
 struct child_callbacks {
@@ -91,6 +92,8 @@ void child_free(struct child *child);
 void child_start(struct child *child);
 /* Ends it and starts it again at once; also lifts a give-up. why becomes part of the death's text. */
 void child_restart(struct child *child, const char *why);
+/* Ends it as one that has failed by itself, because of what it answered: why becomes the death's text. */
+void child_fail(struct child *child, const char *why);
 /* Ends it and leaves it off until child_start. */
 void child_stop(struct child *child, const char *why);
 

@@ -51,7 +51,7 @@ void child_page_read(const struct child_page *page, struct child_death *death)
 
 void child_death_describe(struct child_death *death, const char *why)
 {
-    char what[88];
+    char what[128];
     const char *in = death->call[0] ? " in " : "";
     const char *name = death->signal ? sigabbrev_np(death->signal) : NULL;
 

@@ -2,9 +2,11 @@
  * The device worker from the loop's side: when it is started, what it is asked, and what its silence means.
  *
  * One request is outstanding at a time. After each start the first is the inventory; samples, whose numbers are those
- * of the inventory, are asked only of the process that gave it. One tick, at the sample interval or
- * DEVICES_TICK_LONGEST_MS, whichever is shorter, sees to everything that has its time.
+ * of the inventory, are asked only of the process that gave it. A worker that cannot give one (the driver's answers are
+ * not to be believed) has failed: another process may do better, and later rather than at once. One tick, at the sample
+ * interval or DEVICES_TICK_LONGEST_MS, whichever is shorter, sees to everything that has its time.
  */
+#include "daemon/devices/card.h"
 #include "daemon/devices/devices_own.h"
 #include "daemon/leases/enforcement.h"
 #include "daemon/log.h"
@@ -85,14 +87,20 @@ static void on_inventory(void *context, const Itexd__Child__Reply *reply)
 {
     struct devices *devices = context;
 
-    if (!heard(devices, reply))
+    char why[128];
+
+    if (!reply || reply->body_case != ITEXD__CHILD__REPLY__BODY_INVENTORY) {
+        devices->asked = false; /* and nothing was heard of the devices: they become stale */
+        if (!reply)
+            return;
+        snprintf(why, sizeof why, "%s", reply->error ? reply->error : "answered the inventory with something else");
+        text_clean(why, sizeof why);
+        child_fail(devices->worker, why);
         return;
-    if (reply->body_case == ITEXD__CHILD__REPLY__BODY_INVENTORY) {
-        devices->current = true;
-        devices_take_inventory(devices, reply->inventory);
-    } else {
-        log_event(LOG_WARNING, "inventory", LOG_TEXT("message", reply->error ? reply->error : "the answer is none"));
     }
+    heard(devices, reply);
+    devices->current = true;
+    devices_take_inventory(devices, reply->inventory);
 }
 
 static void ask_inventory(struct devices *devices)
