@@ -77,6 +77,9 @@ static ze_result_t do_faults(struct call *call, const char *function)
         case FAULT_GARBAGE:
             call->garbage = true;
             break;
+        case FAULT_GARBLE:
+            call->garbled = true;
+            break;
         }
     }
     return ZE_RESULT_SUCCESS;
@@ -129,6 +132,11 @@ uint32_t call_count(const struct call *call, uint32_t *count, bool wants_items, 
     return fill;
 }
 
+void *call_handle(const struct call *call, struct object object, unsigned i)
+{
+    return call->garbage ? (void *)(uintptr_t)(0x5a5a5a5a5a50 + (uintptr_t)i * 16) : object_handle(object);
+}
+
 ze_result_t call_enumerate(const struct call *call, uint32_t *count, void **out, const struct object *objects,
                            uint32_t n)
 {
@@ -138,7 +146,7 @@ ze_result_t call_enumerate(const struct call *call, uint32_t *count, void **out,
         return ZE_RESULT_ERROR_INVALID_NULL_POINTER;
     fill = call_count(call, count, out, n);
     for (uint32_t i = 0; i < fill; i++)
-        out[i] = call->garbage ? (void *)(uintptr_t)(0x5a5a5a5a5a50 + i * 16) : object_handle(objects[i]);
+        out[i] = call_handle(call, objects[i], i);
     return ZE_RESULT_SUCCESS;
 }
 
@@ -146,6 +154,14 @@ void call_scribble(const struct call *call, void *out, size_t size, size_t heade
 {
     if (call->garbage)
         memset((char *)out + header, 0xff, size - header);
+}
+
+void call_garble(const struct call *call, char *text, size_t size)
+{
+    static const char bytes[] = "\xff\n\x1b[2J%n\"\\ ";
+
+    for (size_t i = 0; call->garbled && i < size; i++)
+        text[i] = bytes[i % (sizeof bytes - 1)];
 }
 
 ze_result_t call_reading(const struct call *call, enum metric metric, double *value)

@@ -63,7 +63,7 @@ ze_result_t sysman_card_power(zes_device_handle_t device, zes_pwr_handle_t *hand
     ze_result_t result = call_enter(&call, "zesDeviceGetCardPowerDomain", KIND_DEVICE, device, CALL_SYSMAN);
 
     if (result == ZE_RESULT_SUCCESS)
-        *handle = object_handle((struct object){KIND_POWER, call.object.card, -1, 0});
+        *handle = call_handle(&call, (struct object){KIND_POWER, call.object.card, -1, 0}, 0);
     return result;
 }
 

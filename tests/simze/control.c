@@ -339,15 +339,21 @@ static bool do_garbage(struct control *control, const struct statement *words)
     return add_fault(control, words, FAULT_GARBAGE, false);
 }
 
+static bool do_garble(struct control *control, const struct statement *words)
+{
+    return add_fault(control, words, FAULT_GARBLE, false);
+}
+
 static const struct {
     const char *word;
     bool (*run)(struct control *control, const struct statement *words);
 } statements[] = {
-    {"cards", do_cards},     {"tiles", do_tiles}, {"name", do_name}, {"memory", do_memory},     {"default", do_default},
-    {"old", do_old},         {"nopci", do_nopci}, {"link", do_link}, {"reversed", do_reversed}, {"gone", do_gone},
-    {"lost", do_lost},       {"uuid", do_uuid},   {"set", do_set},   {"unset", do_unset},       {"deny", do_deny},
-    {"event", do_event},     {"fail", do_fail},   {"hang", do_hang}, {"crash", do_crash},       {"count", do_count},
-    {"garbage", do_garbage},
+    {"cards", do_cards},       {"tiles", do_tiles},   {"name", do_name},   {"memory", do_memory},
+    {"default", do_default},   {"old", do_old},       {"nopci", do_nopci}, {"link", do_link},
+    {"reversed", do_reversed}, {"gone", do_gone},     {"lost", do_lost},   {"uuid", do_uuid},
+    {"set", do_set},           {"unset", do_unset},   {"deny", do_deny},   {"event", do_event},
+    {"fail", do_fail},         {"hang", do_hang},     {"crash", do_crash}, {"count", do_count},
+    {"garbage", do_garbage},   {"garble", do_garble},
 };
 
 static bool run_line(struct control *control, char *line)

@@ -36,7 +36,7 @@ enum metric {
 
 enum hierarchy { COMPOSITE, FLAT, COMBINED };
 
-enum fault_kind { FAULT_FAIL, FAULT_HANG, FAULT_CRASH, FAULT_COUNT, FAULT_GARBAGE };
+enum fault_kind { FAULT_FAIL, FAULT_HANG, FAULT_CRASH, FAULT_COUNT, FAULT_GARBAGE, FAULT_GARBLE };
 
 struct fault {
     char function[64]; /* the API's name; a '*' at its end stands for any rest */

@@ -108,7 +108,7 @@ ze_result_t core_device_get_root_device(ze_device_handle_t device, ze_device_han
     ze_result_t result = call_enter(&call, "zeDeviceGetRootDevice", KIND_DEVICE, device, CALL_LOST_TOO);
 
     if (result == ZE_RESULT_SUCCESS)
-        *root = visibility_root(&call.object, &card) ? object_handle(card) : NULL;
+        *root = visibility_root(&call.object, &card) ? call_handle(&call, card, 0) : NULL;
     return result;
 }
 
@@ -142,6 +142,7 @@ ze_result_t core_device_get_properties(ze_device_handle_t device, ze_device_prop
         return result;
     identity_device(call.control, &call.object, properties);
     put_eu_count(&call, properties->pNext, properties);
+    call_garble(&call, properties->name, sizeof properties->name);
     call_scribble(&call, properties, sizeof *properties, STRUCT_HEADER);
     return result;
 }
@@ -180,6 +181,7 @@ ze_result_t core_device_get_memory_properties(ze_device_handle_t device, uint32_
         if (identity_tiles(call.control) == 1)
             properties->totalSize = call.control->memory_bytes;
         snprintf(properties->name, sizeof properties->name, "HBM");
+        call_garble(&call, properties->name, sizeof properties->name);
         call_scribble(&call, properties, sizeof *properties, STRUCT_HEADER);
     }
     return result;

@@ -363,6 +363,8 @@ ze_result_t sysman_firmware_get_properties(zes_firmware_handle_t firmware, zes_f
     properties->canControl = false;
     snprintf(properties->name, sizeof properties->name, "%s", names[call.object.index % FIRMWARES]);
     snprintf(properties->version, sizeof properties->version, "SIM.%u.%u", call.object.index + 1, 7U);
+    call_garble(&call, properties->name, sizeof properties->name);
+    call_garble(&call, properties->version, sizeof properties->version);
     call_scribble(&call, properties, sizeof *properties, STRUCT_HEADER);
     return result;
 }

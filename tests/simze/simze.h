@@ -48,13 +48,15 @@ struct call {
     const struct card_control *card;
     struct object object;
     const struct fault *count; /* NULL: the truth */
-    bool garbage;
+    bool garbage, garbled;
 };
 /* Does what the control file says of the function. Anything but success is to be returned. */
 ze_result_t call_enter(struct call *call, const char *function, enum object_kind kind, const void *handle,
                        unsigned flags);
 /* For functions without a handle. */
 ze_result_t call_enter_global(struct call *call, const char *function);
+/* Of an object that is given away, the i-th of several; of nothing where the control file says so. */
+void *call_handle(const struct call *call, struct object object, unsigned i);
 /* The two-call idiom. */
 ze_result_t call_enumerate(const struct call *call, uint32_t *count, void **handles, const struct object *objects,
                            uint32_t n);
@@ -62,6 +64,8 @@ ze_result_t call_enumerate(const struct call *call, uint32_t *count, void **hand
 uint32_t call_count(const struct call *call, uint32_t *count, bool wants_items, uint32_t n);
 /* Overwrites what was answered where the control file says so; the first `header` bytes stay. */
 void call_scribble(const struct call *call, void *out, size_t size, size_t header);
+/* The same for one string: to its last byte, without an end. */
+void call_garble(const struct call *call, char *text, size_t size);
 /* Of a metric: success, not supported, not permitted. */
 ze_result_t call_reading(const struct call *call, enum metric metric, double *value);
 

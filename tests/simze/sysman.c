@@ -82,6 +82,9 @@ ze_result_t sysman_device_get_properties(zes_device_handle_t device, zes_device_
     snprintf(properties->modelName, sizeof properties->modelName, "%.63s", call.control->name);
     snprintf(properties->vendorName, sizeof properties->vendorName, "Intel(R) Corporation");
     snprintf(properties->driverVersion, sizeof properties->driverVersion, "simulated");
+    call_garble(&call, properties->core.name, sizeof properties->core.name);
+    call_garble(&call, properties->serialNumber, sizeof properties->serialNumber);
+    call_garble(&call, properties->modelName, sizeof properties->modelName);
     call_scribble(&call, properties, sizeof *properties, STRUCT_HEADER);
     return result;
 }
