@@ -1,6 +1,7 @@
 /* The table, and what is made of it. Defaults are texts, read as the command line's are. */
 #include "daemon/options.h"
 #include "daemon/log.h"
+#include "daemon/options_check.h"
 #include "proto/cleanup.h"
 #include "proto/framing.h"
 
@@ -252,6 +253,15 @@ static const struct option_def option_table[] = {
      .min = 50,
      .max = 600000,
      .help = "the same for the driver's start and the inventory"},
+    {.name = "worker_backoff",
+     .argument = "TIME",
+     .fallback = "200ms",
+     .kind = YAML_DURATION,
+     TO(worker_backoff),
+     .min = 10,
+     .max = 60000,
+     .needs_restart = true,
+     .help = "before it is started again; doubles with each death in a row, up to a minute"},
     {.name = "shared_limit",
      .argument = "N",
      .fallback = "4",
@@ -404,7 +414,7 @@ static int set_value(struct options *options, const struct option_def *def, cons
             return -EINVAL;
         }
         *value = (struct yaml_text){.text = yaml_memory_copy(&options->memory, text, strlen(text)),
-                                    .place = {.file = "command line"}};
+                                    .place = {.file = OPTIONS_COMMAND_LINE}};
         return value->text ? 0 : -ENOMEM;
     }
     case YAML_BOOL:
@@ -431,7 +441,7 @@ static int set_defaults(struct options *options)
 
 /* ---- The command line ------------------------------------------------------------------------------------- */
 
-static const struct yaml_place command_line = {.file = "command line"};
+static const struct yaml_place command_line = {.file = OPTIONS_COMMAND_LINE};
 
 static void wrong_option(int kind, const char *given, struct yaml_messages *messages)
 {
@@ -556,45 +566,6 @@ static int read_file(struct options *options, bool named, struct yaml_messages *
 
 /* ---- All together ----------------------------------------------------------------------------------------- */
 
-/* Named as it was written; true where that was on the command line. */
-static bool refuse_text(const char *name, const struct yaml_text *value, const char *why,
-                        struct yaml_messages *messages)
-{
-    bool typed = value->place.file && strcmp(value->place.file, command_line.file) == 0;
-    char spelled[48];
-
-    snprintf(spelled, sizeof spelled, "%s%s", typed ? "--" : "", name);
-    for (char *at = spelled; typed && *at; at++)
-        if (*at == '_')
-            *at = '-';
-    yaml_error(messages, value->place, "%s is \"%s\"; it %s", spelled, value->text, why);
-    return typed;
-}
-
-static bool check_paths(const struct options *options, struct yaml_messages *messages)
-{
-    const struct {
-        const char *name;
-        const struct yaml_text *value;
-    } paths[] = {{"socket", &options->socket}, {"database", &options->database}};
-    bool typed = false;
-
-    for (size_t i = 0; i < COUNT(paths); i++)
-        if (paths[i].value->text[0] != '/')
-            typed |= refuse_text(paths[i].name, paths[i].value, "must be a path that begins with /", messages);
-    return typed;
-}
-
-static bool read_mode(struct options *options, struct yaml_messages *messages)
-{
-    char *end;
-    unsigned long mode = strtoul(options->socket_mode_text.text, &end, 8);
-
-    options->socket_mode = (unsigned)mode;
-    return (*end || mode > 0777) &&
-           refuse_text("socket_mode", &options->socket_mode_text, "must be octal permissions such as 0666", messages);
-}
-
 int options_load(int argc, char **argv, struct options *options, struct yaml_messages *messages)
 {
     size_t before = messages->n_errors, file_errors;
@@ -613,12 +584,8 @@ int options_load(int argc, char **argv, struct options *options, struct yaml_mes
         return error;
     if (messages->n_errors > file_errors)
         return OPTIONS_USAGE;
-    if (file_errors == before) {
-        bool typed = check_paths(options, messages);
-        typed |= read_mode(options, messages);
-        if (typed)
-            return OPTIONS_USAGE;
-    }
+    if (file_errors == before && options_check(options, messages))
+        return OPTIONS_USAGE;
     return messages->n_errors > before ? OPTIONS_CONFIGURATION : OPTIONS_OK;
 }
 

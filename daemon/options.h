@@ -38,7 +38,8 @@ struct options {
     int devices, watch_use;
     bool enforcement;
     struct yaml_text runtime_directory;
-    uint64_t sample_interval, worker_deadline, start_deadline, drain_timeout, watch_interval; /* milliseconds */
+    /* milliseconds */
+    uint64_t sample_interval, worker_deadline, start_deadline, worker_backoff, drain_timeout, watch_interval;
     uint64_t shared_limit, temperature_limit, memory_temperature_limit, uncorrectable_limit;
     /* For tests and debugging; NULL texts: not given. */
     struct yaml_text simulated_driver, worker_environment, device_root;

@@ -84,7 +84,7 @@ typedef void (*child_arguments_fn)(void *context, struct spawner_arguments *argu
 /* Does not start it yet. NULL without memory. */
 struct child *child_new(struct event_base *base, struct spawner *spawner, enum child_kind kind,
                         child_arguments_fn arguments, const struct child_callbacks *callbacks);
-/* For tests: other delays than CHILD_BACKOFF_*. */
+/* Other delays than CHILD_BACKOFF_*. */
 void child_set_backoff(struct child *child, unsigned first_ms, unsigned last_ms);
 /* Kills it; no callback runs any more. Not from within a callback. */
 void child_free(struct child *child);

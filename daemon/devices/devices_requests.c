@@ -151,8 +151,8 @@ void devices_restart_worker(struct call *call, const Itexd__V1__WorkerRestart *r
     (void)request;
     if (!devices_managed(devices)) {
         call_refuse(call, REFUSED_NO_DEVICES, NULL);
-    } else if (!devices->worker) {
-        call_refuse(call, REFUSED_INTERNAL, "the device worker cannot be started; see the log");
+    } else if (!devices->worker || spawner_failed(call->service->spawner)) {
+        call_refuse(call, REFUSED_INTERNAL, "the process that starts the device worker is missing; restart itexd");
     } else if (!LIST_EMPTY(&devices->resets)) {
         call_refuse(call, REFUSED_DEVICE_BUSY, "a device is being reset, and the worker is started after that");
     } else {

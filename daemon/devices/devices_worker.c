@@ -326,6 +326,7 @@ int devices_worker_init(struct devices *devices)
     devices->worker = child_new(service->base, service->spawner, CHILD_DEVICE_WORKER, fill_arguments, &callbacks);
     if (!devices->worker)
         return -ENOMEM;
+    child_set_backoff(devices->worker, (unsigned)service->options.worker_backoff, CHILD_BACKOFF_LAST_MS);
     child_start(devices->worker);
     return 0;
 }

@@ -181,6 +181,32 @@ static void test_options_file_of_comments(void **state)
     unload(&loaded);
 }
 
+static void refuse_worker_environment(const char *argument, const char *text)
+{
+    struct loaded loaded = load(NULL, argument, NULL);
+
+    assert_int_equal(loaded.result, OPTIONS_USAGE);
+    assert_true(says(&loaded, text));
+    unload(&loaded);
+}
+
+static void test_options_worker_environment(void **state)
+{
+    struct loaded loaded = load(NULL, "--worker-environment= A=1\tB_2=x=y  C= ", NULL);
+
+    (void)state;
+    assert_int_equal(loaded.result, OPTIONS_OK);
+    unload(&loaded);
+    refuse_worker_environment("--worker-environment=A=1 B", "--worker-environment is \"A=1 B\"; it must be NAME=VALUE");
+    refuse_worker_environment("--worker-environment==1", "must be NAME=VALUE");
+    refuse_worker_environment("--worker-environment=1A=1", "must be NAME=VALUE");
+    refuse_worker_environment("--worker-environment=A=1 ZE_ENABLE_ALT_DRIVERS=/x", "simulated_driver does");
+    refuse_worker_environment("--worker-environment=A= B= C= D= E= F= G= H= I= J= K= L= M=", "12 variables at most");
+    loaded = load("worker_environment: ZE_ENABLE_ALT_DRIVERS=/x\n", NULL);
+    assert_int_equal(loaded.result, OPTIONS_CONFIGURATION);
+    unload(&loaded);
+}
+
 static void test_options_checked_late_are_named_as_written(void **state)
 {
     struct loaded loaded = load("policy: advise\n", "--socket-mode=999", "--database=here.db", NULL);
@@ -237,6 +263,7 @@ int main(void)
         cmocka_unit_test(test_options_named_file_must_exist),
         cmocka_unit_test(test_options_paths_are_absolute),
         cmocka_unit_test(test_options_file_of_comments),
+        cmocka_unit_test(test_options_worker_environment),
         cmocka_unit_test(test_options_checked_late_are_named_as_written),
         cmocka_unit_test(test_options_help_needs_no_file),
         cmocka_unit_test(test_options_that_need_a_restart),
