@@ -283,9 +283,10 @@ static void on_started(void *context, const struct spawned *spawned, int error)
     child->readable = event_new(child->base, child->socket, EV_READ | EV_PERSIST, on_readable, child);
     child->buffer = malloc(CHILD_PACKET_MAX);
     if (!child->readable || !child->buffer || event_add(child->readable, NULL) < 0 || child->ending) {
-        const bool asked = child->ending;
+        char why[sizeof child->why];
+        snprintf(why, sizeof why, "%s", child->ending ? child->why : "there is no memory for it");
         child->ending = false;
-        end_it(child, asked ? child->why : "there is no memory for it");
+        end_it(child, why);
         return;
     }
     arm(child->idle, CHILD_PING_MS);

@@ -268,7 +268,9 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     }
     if (!devices->worker)
         return;
-    if (LIST_EMPTY(&devices->resets) && sysman_retry(&devices->sysman, now_ms))
+    /* One that is given up stays so, and one that keeps dying has not proven that it works without sysman. */
+    if (LIST_EMPTY(&devices->resets) && child_state(devices->worker) == CHILD_UP &&
+        sysman_retry(&devices->sysman, now_ms))
         child_restart(devices->worker, "sysman is tried again");
     devices_resets_check(devices);
     check_silence(devices, now_ms);
