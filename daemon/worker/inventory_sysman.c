@@ -230,7 +230,8 @@ static struct worker_card *card_by_uuid(struct worker *worker, zes_device_handle
     return NULL;
 }
 
-static void join(struct worker *worker)
+/* False where there is no list. */
+static bool join(struct worker *worker)
 {
     zes_device_handle_t devices[LEVEL_ZERO_MAX_DEVICES];
     uint32_t n;
@@ -256,10 +257,11 @@ static void join(struct worker *worker)
         if (!card->bdf[0])
             memcpy(card->bdf, bdf, sizeof card->bdf);
     }
+    return result == ZE_RESULT_SUCCESS;
 }
 
-/* A driver may take part in sysman's start and then answer nothing. */
-static void tell_whether_any(struct worker *worker)
+/* A driver may take part in sysman's start and then answer nothing. joined: without a word about it so far. */
+static void tell_whether_any(struct worker *worker, bool joined)
 {
     const struct worker_card *card = NULL;
     char text[64];
@@ -277,15 +279,16 @@ static void tell_whether_any(struct worker *worker)
     if (card)
         snprintf(worker->lz.sysman_text, sizeof worker->lz.sysman_text, "none: no sensors, %s",
                  level_zero_result_text(card->handles.temperatures.result, text));
+    else if (joined && worker->n_cards > 0)
+        snprintf(worker->lz.sysman_text, sizeof worker->lz.sysman_text, "none: it lists none of these cards");
 }
 
 void inventory_sysman(struct worker *worker)
 {
-    bool zes = worker->lz.sysman == LEVEL_ZERO_SYSMAN_ZES;
+    bool zes = worker->lz.sysman == LEVEL_ZERO_SYSMAN_ZES, joined;
 
     snprintf(worker->lz.sysman_text, sizeof worker->lz.sysman_text, "%s", zes ? "zes" : "legacy");
-    if (zes)
-        join(worker);
+    joined = !zes || join(worker);
     for (size_t i = 0; i < worker->n_cards; i++) {
         struct worker_card *card = &worker->cards[i];
 
@@ -309,5 +312,5 @@ void inventory_sysman(struct worker *worker)
         read_links(worker, &worker->cards[i]);
         end_card(worker, &worker->cards[i]);
     }
-    tell_whether_any(worker);
+    tell_whether_any(worker, joined);
 }

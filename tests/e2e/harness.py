@@ -35,6 +35,7 @@ ITEXD = BUILD / "daemon" / "itexd"
 ITEXCTL = BUILD / "client" / "itexctl" / "itexctl"
 RULES = SOURCE / "db" / "rules"
 SIMZE = BUILD / "tests" / "simze" / "libsimze.so"
+SIMZE_LOADER = SIMZE.parent / "loader"
 SIMZE_SHOW = BUILD / "tests" / "simze" / "simze-show"
 MAX_PACKET = 65536
 SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL

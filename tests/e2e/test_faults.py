@@ -20,8 +20,7 @@ import pytest
 from harness import pb
 
 TABLE = (harness.SOURCE / "daemon" / "worker" / "level_zero.h").read_text()
-# The reset is for itexctl's own child, the versions are the loader's own, and sysman's properties are for the
-# way of zesInit, which Debian's loader does not have.
+# The reset is for itexctl's own child, the versions are the loader's own, the last is for the way of zesInit.
 NOT_SWEPT = {"zesDeviceReset", "zelLoaderGetVersions", "zesDeviceGetProperties"}
 FUNCTIONS = [
     name for name in re.findall(r"(?:MANDATORY|OPTIONAL)\((ze\w+)\)", TABLE) if name not in NOT_SWEPT
@@ -37,6 +36,7 @@ WITHOUT = {
     "zesDeviceEnumPowerDomains": "fail zesDeviceGetCardPowerDomain 0x78000003",
     "zesPowerGetProperties": "fail zesDeviceGetCardPowerDomain 0x78000003",
     "zesDevicePciGetProperties": "fail zeDevicePciGetPropertiesExt 0x78000001",
+    "zesDeviceGetProperties": "fail zesDevicePciGetProperties 0x78000003",
 }
 # What is measured by functions whose names begin so.
 METRICS = {
@@ -130,6 +130,25 @@ SOME = [
     ("later", "garbage", "zesFabricPortGetState"),
     ("later", "crash", "zesDeviceGetState"),
 ]
+# By the way of zesInit, which Debian's loader does not have: how sysman's devices are found.
+ZES_FUNCTIONS = (
+    "zesInit", "zesDriverGet", "zesDeviceGet", "zesDevicePciGetProperties", "zesDeviceGetProperties"
+)  # fmt: skip
+ZES_ALL = [
+    ("start", kind, function)
+    for function in ZES_FUNCTIONS
+    for kind in KINDS
+    if kind != "garble" and (kind != "count" or function in ("zesDriverGet", "zesDeviceGet"))
+    if kind != "garbage" or function != "zesInit"
+]
+ZES_SOME = [
+    ("start", "fail", "zesInit"),
+    ("start", "crash", "zesInit"),
+    ("start", "hang", "zesDriverGet"),
+    ("start", "count", "zesDeviceGet"),
+    ("start", "garbage", "zesDeviceGet"),
+    ("start", "garbage", "zesDevicePciGetProperties"),
+]
 DEADLINE = 0.3 * harness.SLOW
 PATIENCE = 40 * DEADLINE + 10
 
@@ -163,6 +182,7 @@ class Node:
         self.client.ok("accept", request_id=message.request_id, decision=decision.id)
         self.lease = decision.lease.id
         self.held = [device.bdf for device in decision.devices]
+        self.way = self.worker().sysman
 
     def close(self):
         self.client.close()
@@ -283,6 +303,8 @@ class Node:
         untold = metrics_of(function)
         if kind in ("hang", "crash"):
             return lambda: self.died(function)
+        if function in ZES_FUNCTIONS and self.way == "zes":
+            return self.shown_by_zes(kind, function)
         if kind == "count":
             refused = function in ("zeDriverGet", "zeDeviceGet", "zeDeviceGetSubDevices")
             return (lambda: self.died(function)) if refused else self.missing
@@ -293,6 +315,15 @@ class Node:
         if kind == "garbage":
             return self.shown_of_nonsense(function)
         return self.missing if kind == "garble" else lambda: self.missing(*untold)
+
+    def shown_by_zes(self, kind, function):
+        """Cards are known without sysman; by their address or their UUID its devices are joined to them."""
+        every = {metric for metrics in METRICS.values() for metric in metrics}
+        if function == "zesDevicePciGetProperties":
+            return (lambda: self.all_lost(function)) if kind == "lost" else self.missing
+        if (kind, function) == ("count", "zesDriverGet"):
+            return self.missing
+        return lambda: self.missing(*every) and self.worker().sysman != "zes"
 
     def shown_of_nonsense(self, function):
         if function in ("zeDriverGet", "zeDeviceGet", "zeDeviceGetProperties"):
@@ -331,12 +362,12 @@ class Node:
         self.until(self.missing)
 
 
-@pytest.fixture(scope="module")
-def bench(tmp_path_factory):
-    node = harness.Simulated(tmp_path_factory.mktemp("node"), cards=2, tiles=2, link="0 1")
+def make_bench(directory, **environment):
+    node = harness.Simulated(directory, cards=2, tiles=2, link="0 1")
     service = harness.Itexd(
-        devices=node,
+        devices="auto",
         arguments=[
+            *node.arguments(**environment),
             f"--worker-deadline={milliseconds(DEADLINE)}",
             f"--start-deadline={milliseconds(2 * DEADLINE)}",
             "--sample-interval=100ms",
@@ -350,19 +381,35 @@ def bench(tmp_path_factory):
         service.cleanup()
 
 
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory):
+    yield from make_bench(tmp_path_factory.mktemp("node"))
+
+
+@pytest.fixture(scope="module")
+def zes_bench(tmp_path_factory):
+    yield from make_bench(tmp_path_factory.mktemp("node"), LD_LIBRARY_PATH=harness.SIMZE_LOADER)
+
+
 def test_the_sweep_knows_the_workers_calls():
     assert len(FUNCTIONS) > 30
     assert {function for _, _, function in SOME} <= set(FUNCTIONS)
 
 
 def pytest_generate_tests(metafunc):
-    if "case" in metafunc.fixturenames:
-        cases = ALL if metafunc.config.getoption("--long") else SOME
-        metafunc.parametrize("case", cases, ids="-".join)
+    for name, every, some in (("case", ALL, SOME), ("zes_case", ZES_ALL, ZES_SOME)):
+        if name in metafunc.fixturenames:
+            cases = every if metafunc.config.getoption("--long") else some
+            metafunc.parametrize(name, cases, ids="-".join)
 
 
 def test_a_fault(bench, case):
     bench.case(*case)
+
+
+def test_a_fault_by_the_way_of_zes(zes_bench, zes_case):
+    zes_bench.case(*zes_case)
+    assert zes_bench.worker().sysman == "zes"
 
 
 def test_later_nothing_else_is_called(bench):
