@@ -92,7 +92,7 @@ void devices_settle(struct devices *devices)
         return;
     devices->settled = true;
     devices_publish(devices);
-    if (devices->puts == 0)
+    if (LIST_EMPTY(&devices->puts))
         devices_end_patience(devices);
 }
 
@@ -118,7 +118,8 @@ static void on_first_timeout(evutil_socket_t fd, short what, void *context)
 
 /* ---- Database --------------------------------------------------------------------------------------------- */
 
-struct put {
+struct device_put {
+    LIST_ENTRY(device_put) link;
     struct devices *devices;
     struct call *call;
     char key[DEVICE_KEY_SIZE];
@@ -126,13 +127,13 @@ struct put {
 
 static void on_put(void *context, int status, uint64_t id)
 {
-    struct put *put = context;
+    struct device_put *put = context;
     struct device *device = device_set_find(&put->devices->set, put->key);
 
-    put->devices->puts--;
+    LIST_REMOVE(put, link);
     if (device && status == 0 && id != 0)
         device->id = (uint32_t)id;
-    if (put->devices->settled && put->devices->puts == 0)
+    if (put->devices->settled && LIST_EMPTY(&put->devices->puts))
         devices_end_patience(put->devices);
     if (put->call)
         call_done(put->call); /* without the database the device is as was asked, until the service ends */
@@ -156,7 +157,7 @@ void devices_put(struct devices *devices, struct device *device, struct call *ca
         .last_seen_ms = device->last_seen_ms,
         .drained = device->drained,
     };
-    struct put *put = calloc(1, sizeof *put);
+    struct device_put *put = calloc(1, sizeof *put);
 
     snprintf(driver, sizeof driver, "%s%s%s", card->kernel_driver ? card->kernel_driver : "",
              card->kernel_driver && version ? " " : "", version ? version : "");
@@ -168,7 +169,7 @@ void devices_put(struct devices *devices, struct device *device, struct call *ca
         snprintf(put->key, sizeof put->key, "%s", device->key);
     }
     if (put && store_put_device(devices->service->store, &row, on_put, put) == 0) {
-        devices->puts++;
+        LIST_INSERT_HEAD(&devices->puts, put, link);
         return;
     }
     free(put);
@@ -268,11 +269,23 @@ int devices_init(struct service *service, struct devices **out)
     devices->patient = devices->managed;
     TAILQ_INIT(&devices->early);
     LIST_INIT(&devices->resets);
+    LIST_INIT(&devices->puts);
     error = devices_said_init(devices);
     if (error == 0 && devices->managed)
         error = begin(devices);
     devices_explain_none(devices);
     return error;
+}
+
+/* The store, which ends before, runs no more callbacks. */
+static void free_puts(struct devices *devices)
+{
+    struct device_put *put;
+
+    while ((put = LIST_FIRST(&devices->puts))) {
+        LIST_REMOVE(put, link);
+        free(put);
+    }
 }
 
 void devices_free(struct devices *devices)
@@ -282,6 +295,7 @@ void devices_free(struct devices *devices)
     if (!devices)
         return;
     devices_resets_free(devices);
+    free_puts(devices);
     devices_worker_free(devices);
     if (devices->first)
         event_free(devices->first);

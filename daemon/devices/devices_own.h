@@ -60,10 +60,10 @@ struct devices {
     struct event *tick, *first, *first_early;
     bool patient;           /* requests wait, for the first inventory and the numbers of its devices */
     struct call_list early; /* they */
-    unsigned puts;          /* to the database, on their way */
     uint64_t interruptions; /* of the store, when devices were last put */
     LIST_HEAD(, device_reset) resets;
-    char none[512]; /* devices_none_detail */
+    LIST_HEAD(, device_put) puts; /* to the database, on their way */
+    char none[512];               /* devices_none_detail */
     struct devices_said *said;
 };
 
