@@ -9,6 +9,7 @@ import contextlib
 import os
 import secrets
 import signal
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -204,12 +205,14 @@ def test_who_waits_is_told_and_gets_what_a_killed_holder_had(node, holders):
 
 
 def test_release_takes_milliseconds(node, holders):
-    """Not a benchmark: a release by polling, however quick, would miss this by far."""
+    """Beside a grant, which waits for the disk: a release by polling would miss this by far."""
     with node.client() as first, node.client() as second:
-        times = []
+        times, grants = [], []
         for _ in range(20):
             gone = holders.new()
+            began = time.monotonic()
             accept(first, granted(ask(first, gone, count=2)))
+            grants.append(time.monotonic() - began)
             waits = begin(second, holders.new(), count=2, wait_ms=PATIENT)
             position(second, waits)
             began = time.monotonic()
@@ -217,7 +220,7 @@ def test_release_takes_milliseconds(node, holders):
             decision = granted(answer(second, waits))
             times.append(time.monotonic() - began)
             second.ok("lease_release", lease=decision.lease.id)
-        assert sorted(times)[len(times) // 2] < 0.1 * SLOW, times
+        assert statistics.median(times) < 30 * statistics.median(grants), (times, grants)
 
 
 def test_who_would_not_wait_longer_is_busy(node, holders):
