@@ -626,6 +626,43 @@ const char *options_needs_restart(const struct options *before, const struct opt
     return NULL;
 }
 
+static int keep_value(const struct option_def *def, struct options *options, const struct options *before)
+{
+    void *to = target(options, def);
+    const void *from = (const char *)before + def->offset;
+
+    switch (def->kind) {
+    case YAML_TEXT: {
+        const struct yaml_text *text = from;
+        struct yaml_text *kept = to;
+        *kept = (struct yaml_text){.text = NULL}; /* its place was another file's */
+        if (text->text)
+            kept->text = yaml_memory_copy(&options->memory, text->text, strlen(text->text));
+        return text->text && !kept->text ? -ENOMEM : 0;
+    }
+    case YAML_BOOL:
+        memcpy(to, from, sizeof(bool));
+        return 0;
+    case YAML_ENUM:
+        memcpy(to, from, sizeof(int));
+        return 0;
+    default:
+        memcpy(to, from, sizeof(uint64_t));
+        return 0;
+    }
+}
+
+int options_keep_until_restart(struct options *options, const struct options *before)
+{
+    int error = 0;
+
+    for (size_t i = 0; i < N_OPTIONS && error == 0; i++)
+        if (option_table[i].needs_restart)
+            error = keep_value(&option_table[i], options, before);
+    options->socket_mode = before->socket_mode; /* made of one of them */
+    return error;
+}
+
 /* Words from column `start` on, wrapped before the 80th; `column` is where the cursor is. */
 static void print_wrapped(FILE *out, const char *text, int column)
 {

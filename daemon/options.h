@@ -64,6 +64,8 @@ void options_clear(struct options *options);
 
 /* Name of the first option that differs and only takes effect at a start; NULL: none does. */
 const char *options_needs_restart(const struct options *before, const struct options *after);
+/* Those options get their values of before, for until a start they are what they were. 0, -ENOMEM. */
+int options_keep_until_restart(struct options *options, const struct options *before);
 
 void options_help(FILE *out);
 const char *options_durability_name(int durability);

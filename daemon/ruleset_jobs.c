@@ -466,12 +466,15 @@ static void work_reload(void *context)
     job->options_good = result == OPTIONS_OK;
 }
 
-static void apply_options(struct ruleset_job *job)
+static int apply_options(struct ruleset_job *job)
 {
     struct service *service = job->service;
     const char *restart = options_needs_restart(&service->options, &job->options);
     struct options before = service->options;
+    int error = options_keep_until_restart(&job->options, &before);
 
+    if (error < 0)
+        return error;
     if (restart)
         log_event(LOG_WARNING, "reload-partial", LOG_TEXT("option", restart),
                   LOG_TEXT("message", "takes effect when itexd is started again"));
@@ -480,6 +483,7 @@ static void apply_options(struct ruleset_job *job)
     service->configuration_problem[0] = '\0';
     service_apply_options(service);
     log_event(LOG_NOTICE, "reloaded", LOG_NUMBER("uid", job->uid));
+    return 0;
 }
 
 static void done_reload(void *context)
@@ -495,7 +499,10 @@ static void done_reload(void *context)
         job_refuse_messages(job, job->options_good ? REFUSED_RULES : REFUSED_CONFIGURATION);
         return;
     }
-    apply_options(job);
+    if (apply_options(job) < 0) {
+        job_refuse(job, REFUSED_INTERNAL, "out of memory");
+        return;
+    }
     if (strcmp(job->set->digest, active->digest) == 0) {
         job_done(job);
     } else if (active->id == 0 && !store_recording(service->store)) {

@@ -202,7 +202,9 @@ int leases_init(struct service *service, struct leases **out)
         return -ENOMEM;
     if (service->options.devices == OPTION_DEVICES_OFF)
         return 0;
-    leases->directory = service->options.runtime_directory.text;
+    leases->directory = strdup(service->options.runtime_directory.text);
+    if (!leases->directory)
+        return -ENOMEM;
     load(leases);
     return 0;
 }
@@ -247,6 +249,7 @@ void leases_free(struct leases *leases)
     }
     if (leases->retry_write)
         event_free(leases->retry_write);
+    free(leases->directory);
     free(leases);
 }
 

@@ -112,7 +112,7 @@ struct lease_wait {
 
 struct leases {
     struct service *service;
-    const char *directory; /* NULL: no devices are managed */
+    char *directory; /* owned, for a reload makes options anew; NULL: no devices are managed */
     struct pool pool;
     struct queue queue;
     TAILQ_HEAD(lease_list, lease) list; /* oldest first */

@@ -190,6 +190,20 @@ def test_leases_outlive_the_service(node, holders, way):
         assert granted(answer(client, waits)).lease.id > decision.lease.id
 
 
+def test_leases_after_a_reload_outlive_the_service(make_itexd, simulated, holders):
+    """What the old configuration was read into is gone then: with this variable, overwritten."""
+    node = make_itexd(devices=simulated(), env={"MALLOC_PERTURB_": "165"}).start()
+    with node.client() as client:
+        client.ok("reload")
+        decision = granted(ask(client, holders.new(), count=2))
+        accept(client, decision)
+    node.kill()
+    node.start()
+    with node.client() as client:
+        assert [lease.id for lease in client.ok("leases").leases] == [decision.lease.id]
+        rejected(ask(client, holders.new()), "devices-busy")
+
+
 def test_a_holder_that_ended_while_the_service_was_away(node, holders):
     process = holders.new()
     with node.client() as client:

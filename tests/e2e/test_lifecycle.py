@@ -127,6 +127,18 @@ def test_reload_on_request(itexd):
         assert client.resolve(declared={"keras": "0", "itex": "newest"}).policy == "advise"
 
 
+def test_what_takes_a_restart_stays_as_it_was(itexd):
+    before = itexd.status()
+    itexd.config.update({"database": str(itexd.directory / "db" / "other.db"), "policy": "advise"})
+    itexd.write_config()
+    with itexd.client() as client:
+        client.ok("reload")
+        assert client.ok("status").database == before.database
+        assert client.resolve(declared={"keras": "0"}).policy == "advise"
+    itexd.stop()
+    assert "event=reload-partial option=database" in itexd.log
+
+
 @pytest.mark.parametrize("content", ["socket: [", "no_such_key: 1\n", "durability: perhaps\n", ""])
 def test_a_bad_file_on_reload_changes_nothing(itexd, content):
     itexd.write_config(content)

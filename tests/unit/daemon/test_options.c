@@ -251,6 +251,26 @@ static void test_options_that_need_a_restart(void **state)
     unload(&moved);
 }
 
+static void test_options_are_kept_until_a_restart(void **state)
+{
+    struct loaded before = load("connections: 5\nsocket_mode: '0600'\ndevices: 'off'\n", NULL);
+    struct loaded after = load("connections: 6\ndatabase: /elsewhere\nruntime_directory: /run/elsewhere\n"
+                               "simulated_driver: /lib/driver.so\n",
+                               NULL);
+
+    (void)state;
+    assert_int_equal(options_keep_until_restart(&after.options, &before.options), 0);
+    assert_null(options_needs_restart(&before.options, &after.options));
+    unload(&before); /* nothing of it is referred to */
+    assert_int_equal(after.options.connections, 6);
+    assert_string_equal(after.options.database.text, "/var/lib/itexd/itexd.db");
+    assert_string_equal(after.options.runtime_directory.text, "/run/itexd");
+    assert_int_equal(after.options.socket_mode, 0600);
+    assert_int_equal(after.options.devices, OPTION_DEVICES_OFF);
+    assert_null(after.options.simulated_driver.text);
+    unload(&after);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -267,6 +287,7 @@ int main(void)
         cmocka_unit_test(test_options_checked_late_are_named_as_written),
         cmocka_unit_test(test_options_help_needs_no_file),
         cmocka_unit_test(test_options_that_need_a_restart),
+        cmocka_unit_test(test_options_are_kept_until_a_restart),
     };
 
     return cmocka_run_group_tests_name("daemon-options", tests, NULL, NULL);
