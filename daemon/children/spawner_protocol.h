@@ -23,6 +23,7 @@ struct spawn_news {
     uint32_t kind;
     int32_t pid;
     int32_t status; /* of waitpid, or -errno */
+    int32_t unused; /* in place of padding: a struct is sent as it lies in memory */
 };
 
 #define SPAWN_NEWS_FDS 2

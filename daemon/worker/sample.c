@@ -344,6 +344,12 @@ static void sample_hwmon(struct worker *worker, struct worker_card *card)
         set(card, METRIC_POWER, watts);
 }
 
+static bool needs_hwmon(const struct worker_card *card)
+{
+    return card->bdf[0] && (!has(card, METRIC_TEMPERATURE) || !has(card, METRIC_ENERGY) ||
+                            card->metrics[METRIC_MEMORY_TEMPERATURE].not_permitted);
+}
+
 static void sample_sysman(struct worker *worker, struct worker_card *card)
 {
     static void (*const readings[])(struct worker *, struct worker_card *) = {
@@ -375,7 +381,7 @@ static void sample_card(struct worker *worker, struct worker_card *card)
     READ(worker, card, zeDeviceGetStatus, card->device);
     if (card->sysman)
         sample_sysman(worker, card);
-    if (card->bdf[0] && !card->sample.lost && (!has(card, METRIC_TEMPERATURE) || !has(card, METRIC_ENERGY)))
+    if (!card->sample.lost && needs_hwmon(card))
         sample_hwmon(worker, card);
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import asking
 import harness
 import pytest
+import valgrind
 
 
 def pytest_addoption(parser):
@@ -61,6 +62,16 @@ def holders():
 def node(make_itexd, simulated):
     """A started service with two simulated cards of two tiles."""
     return make_itexd(devices=simulated(cards=2, tiles=2)).start()
+
+
+@pytest.fixture
+def memcheck(tmp_path):
+    """How to run programs under valgrind's memcheck."""
+    if why := valgrind.cannot_run():
+        pytest.skip(why)
+    made = valgrind.Memcheck(tmp_path)
+    yield made
+    made.close()
 
 
 @pytest.fixture
