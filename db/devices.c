@@ -84,6 +84,7 @@ static int update_device(struct writer *writer, const struct store_device *devic
     sqlite3_bind_int64(set, 1, id);
     sqlite3_bind_int64(set, 2, (int64_t)device->last_seen_ms);
     sqlite3_bind_int64(set, 3, device->drained);
+    sqlite3_bind_int64(set, 4, (int64_t)device->first_seen_ms); /* whoever referred to it first made it later */
     return sql_run(set);
 }
 

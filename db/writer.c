@@ -53,7 +53,8 @@ static const char *const statement_texts[SQL_STATEMENTS] = {
     [SQL_FIND_DEVICE] = "SELECT d.id, (SELECT max(id) FROM device_versions WHERE device = d.id) FROM devices d"
                         " WHERE d.key = ?1",
     [SQL_ADD_DEVICE] = "INSERT INTO devices (key, first_seen_ms, last_seen_ms, drained) VALUES (?1, ?2, ?3, ?4)",
-    [SQL_SET_DEVICE] = "UPDATE devices SET last_seen_ms = ?2, drained = ?3 WHERE id = ?1",
+    [SQL_SET_DEVICE] = "UPDATE devices SET last_seen_ms = ?2, drained = ?3, first_seen_ms = min(first_seen_ms, ?4)"
+                       " WHERE id = ?1",
     [SQL_SAME_VERSION] = "SELECT 1 FROM device_versions WHERE id = ?1 AND bdf IS ?2 AND uuid IS ?3 AND name IS ?4"
                          " AND driver IS ?5 AND tiles = ?6 AND memory_bytes = ?7",
     [SQL_ADD_VERSION] = "INSERT INTO device_versions (device, bdf, uuid, name, driver, tiles, memory_bytes, since_ms)"

@@ -332,6 +332,19 @@ static void put_event(struct fixture *fixture, uint64_t time_ms, const char *dev
     assert_int_equal(store_put_event(fixture->store, &event), 0);
 }
 
+static void test_a_device_is_older_than_what_refers_to_it(void **state)
+{
+    struct fixture *fixture = *state;
+    struct known known = {.n = 0};
+
+    put_event(fixture, 5, card_a.key, 0); /* makes it, now */
+    assert_int_equal(put_device(fixture, &card_a), 1);
+    fixture_close(fixture);
+    assert_int_equal(fixture_open(fixture), 0);
+    assert_int_equal(store_devices(fixture->store, note_device, &known), 0);
+    assert_string_equal(known.text, "1 0000:3a:00.0 Max 1550 i915 1.3 2 10-10;");
+}
+
 static void test_events_of_a_device_newest_first(void **state)
 {
     struct fixture *fixture = *state;
@@ -480,6 +493,7 @@ int main(void)
         IN_STORE(test_lease_state_never_goes_back),
         IN_STORE(test_only_live_leases_stay_open),
         IN_STORE(test_devices_are_known_after_a_restart),
+        IN_STORE(test_a_device_is_older_than_what_refers_to_it),
         IN_STORE(test_events_of_a_device_newest_first),
         IN_STORE(test_events_are_bounded),
         IN_STORE(test_samples_stay_for_thirty_days),
