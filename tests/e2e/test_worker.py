@@ -6,6 +6,7 @@ names the folder of a real one, that is taken in the stand-in's place.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import re
@@ -19,7 +20,10 @@ from worker_process import METRICS, Died, Worker
 
 NEWER = os.environ.get("ITEXD_TEST_LOADER", str(harness.SIMZE_LOADER))
 LOADERS = {"installed": {}, "newer": {"LD_LIBRARY_PATH": NEWER}}
-WAYS = {"installed": "legacy", "newer": "zes"}
+WAYS = {
+    "installed": "zes" if hasattr(ctypes.CDLL("libze_loader.so.1"), "zesInit") else "legacy",
+    "newer": "zes",
+}
 PROBE = harness.BUILD / "tests" / "tools" / "libprobe-driver.so"
 VALIDATION = {"ZE_ENABLE_VALIDATION_LAYER": "1", "ZE_ENABLE_PARAMETER_VALIDATION": "1"}
 FIRST, SECOND = "0000:3a:00.0", "0000:4a:00.0"

@@ -52,7 +52,8 @@ static const double metric_defaults[METRICS] = {
 
 static void control_init(struct control *control)
 {
-    *control = (struct control){.cards = 2, .tiles = 2, .memory_bytes = 64ULL << 30};
+    *control = (struct control){
+        .cards = 2, .tiles = 2, .memory_bytes = 64ULL << 30, .driver_version = 1U << 24 | 9U << 16 | 4242};
     snprintf(control->name, sizeof control->name, "Simulated Data Center GPU");
     for (unsigned i = 0; i < MAX_CARDS; i++)
         for (unsigned m = 0; m < METRICS; m++)
@@ -179,6 +180,18 @@ static bool do_name(struct control *control, const struct statement *words)
 static bool do_memory(struct control *control, const struct statement *words)
 {
     return whole(words->word[1], UINT64_MAX, &control->memory_bytes);
+}
+
+static bool do_version(struct control *control, const struct statement *words)
+{
+    unsigned major, minor, build;
+    char rest;
+
+    if (words->n != 2 || sscanf(words->word[1], "%u.%u.%u%c", &major, &minor, &build, &rest) != 3 || major > 0xff ||
+        minor > 0xff || build > 0xffff)
+        return false;
+    control->driver_version = major << 24 | minor << 16 | build;
+    return true;
 }
 
 static bool do_default(struct control *control, const struct statement *words)
@@ -348,12 +361,12 @@ static const struct {
     const char *word;
     bool (*run)(struct control *control, const struct statement *words);
 } statements[] = {
-    {"cards", do_cards},       {"tiles", do_tiles},   {"name", do_name},   {"memory", do_memory},
-    {"default", do_default},   {"old", do_old},       {"nopci", do_nopci}, {"link", do_link},
-    {"reversed", do_reversed}, {"gone", do_gone},     {"lost", do_lost},   {"uuid", do_uuid},
-    {"set", do_set},           {"unset", do_unset},   {"deny", do_deny},   {"event", do_event},
-    {"fail", do_fail},         {"hang", do_hang},     {"crash", do_crash}, {"count", do_count},
-    {"garbage", do_garbage},   {"garble", do_garble},
+    {"cards", do_cards},       {"tiles", do_tiles},   {"name", do_name},       {"memory", do_memory},
+    {"default", do_default},   {"old", do_old},       {"nopci", do_nopci},     {"link", do_link},
+    {"reversed", do_reversed}, {"gone", do_gone},     {"lost", do_lost},       {"uuid", do_uuid},
+    {"set", do_set},           {"unset", do_unset},   {"deny", do_deny},       {"event", do_event},
+    {"fail", do_fail},         {"hang", do_hang},     {"crash", do_crash},     {"count", do_count},
+    {"garbage", do_garbage},   {"garble", do_garble}, {"version", do_version},
 };
 
 static bool run_line(struct control *control, char *line)

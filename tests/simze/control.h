@@ -60,6 +60,7 @@ struct control {
     unsigned cards, tiles;
     char name[128];
     uint64_t memory_bytes;
+    uint32_t driver_version;  /* as the API has it: eight bits, eight bits, sixteen bits */
     enum hierarchy hierarchy; /* where the variable is unset */
     bool old, reversed, nopci;
     struct card_control card[MAX_CARDS];

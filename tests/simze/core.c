@@ -6,8 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { DRIVER_VERSION = 1 << 24 | 9 << 16 | 4242 };
-
 static const struct object the_driver = {.kind = KIND_DRIVER, .tile = -1};
 
 /* ---- Driver ----------------------------------------------------------------------------------------------- */
@@ -55,7 +53,7 @@ ze_result_t core_driver_get_properties(ze_driver_handle_t driver, ze_driver_prop
     if (result != ZE_RESULT_SUCCESS)
         return result;
     memset(&properties->uuid, 0x5a, sizeof properties->uuid);
-    properties->driverVersion = DRIVER_VERSION;
+    properties->driverVersion = call.control->driver_version;
     call_scribble(&call, properties, sizeof *properties, STRUCT_HEADER);
     return result;
 }
