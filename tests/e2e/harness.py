@@ -528,5 +528,11 @@ def peer_credentials(sock):
     return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
 
 
+def is_instrumented(program):
+    """Built with a sanitizer, beside which neither valgrind nor Intel's driver can be."""
+    symbols = subprocess.run(["nm", "-D", str(program)], capture_output=True, text=True, check=True).stdout
+    return bool(re.search(r"__(asan|tsan|msan)_init", symbols))
+
+
 if not ITEXD.exists():
     sys.stderr.write(f"{ITEXD} does not exist: build first, or set ITEXD_BUILD\n")

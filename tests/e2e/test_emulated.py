@@ -31,9 +31,16 @@ def installed(library):
     return places[0] if places else None
 
 
-pytestmark = pytest.mark.skipif(
-    not installed(DRIVER), reason=f"there is no {DRIVER}: install intel-opencl-icd to try the real driver"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        not installed(DRIVER),
+        reason=f"there is no {DRIVER}: install intel-opencl-icd to try the real driver",
+    ),
+    pytest.mark.skipif(
+        harness.is_instrumented(harness.ITEXD),
+        reason="a sanitizer's process cannot load the driver, which binds its compiler with RTLD_DEEPBIND",
+    ),
+]
 
 
 def keys(cards=2, tiles=2):

@@ -191,10 +191,11 @@ def test_no_variable_hides_a_card(worker, simulated, variables):
     assert [(card.bdf, len(card.tiles)) for card in inventory.cards] == [(FIRST, 2), (SECOND, 2)]
 
 
+@pytest.mark.skipif(harness.is_instrumented(harness.ITEXD), reason="Intel's driver, if it is installed")
 def test_an_empty_list_of_drivers_is_no_list(worker, simulated):
-    """Set to nothing, the variable makes the loader crash."""
+    """Set to nothing, the variable makes the loader crash; so it is as if it were unset."""
     inventory = worker(simulated(), ZE_ENABLE_ALT_DRIVERS="").inventory()
-    assert inventory.layer
+    assert inventory.driver_version != "1.9.4242"
 
 
 # ---- Sysman -------------------------------------------------------------------------------------------

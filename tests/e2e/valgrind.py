@@ -7,7 +7,6 @@ import re
 import shutil
 import socket
 import struct
-import subprocess
 import threading
 
 import harness
@@ -17,17 +16,11 @@ SUMMARY = re.compile(r"ERROR SUMMARY: (\d+) errors")
 IN_USE = re.compile(r"in use at exit: ([\d,]+) bytes in ([\d,]+) blocks")
 
 
-def is_instrumented(program):
-    """A sanitizer's program: valgrind cannot run it, and its memory is the sanitizer's matter."""
-    symbols = subprocess.run(["nm", "-D", str(program)], capture_output=True, text=True, check=True).stdout
-    return bool(re.search(r"__(asan|tsan|msan)_init", symbols))
-
-
 def cannot_run():
     """Why there can be no memcheck of our programs; None where there can."""
     if not shutil.which("valgrind"):
         return "valgrind is not installed"
-    if is_instrumented(harness.ITEXD):
+    if harness.is_instrumented(harness.ITEXD):
         return "built with a sanitizer, which valgrind cannot run"
     return None
 

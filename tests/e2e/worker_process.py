@@ -101,9 +101,12 @@ class Worker:
         return self
 
     def __exit__(self, *_):
+        """Ends it, and fails on whatever a sanitizer has said of it."""
         self.end()
+        said = self.output()
         os.close(self.page)
         self.log.close()
+        assert not harness.SANITIZER_REPORT.search(said), said
 
     def end(self):
         """Closes our end, and gives the exit status; kills a worker that does not end by that."""
