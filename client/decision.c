@@ -22,7 +22,7 @@ static void on_event(const Itexd__V1__Event *event, void *data)
 }
 
 itex_decision *decision_new(struct connection *connection, Itexd__V1__Reply *reply, unsigned timeout,
-                            const uint8_t request_id[REQUEST_ID_SIZE])
+                            const uint8_t *request_id)
 {
     itex_decision *d = calloc(1, sizeof *d);
 
@@ -30,7 +30,9 @@ itex_decision *decision_new(struct connection *connection, Itexd__V1__Reply *rep
         return NULL;
     d->owner = getpid();
     d->timeout = timeout;
-    memcpy(d->request_id, request_id, REQUEST_ID_SIZE);
+    d->has_request_id = request_id != NULL;
+    if (request_id)
+        memcpy(d->request_id, request_id, REQUEST_ID_SIZE);
     d->connection = connection;
     d->reply = reply;
     d->message = reply->decision;
@@ -250,7 +252,7 @@ itex_status itex_decision_accept(itex_decision *d)
 
     if (!d)
         return ITEX_ERR_ARGUMENT;
-    accept.has_request_id = 1;
+    accept.has_request_id = d->has_request_id;
     accept.request_id = (ProtobufCBinaryData){.len = REQUEST_ID_SIZE, .data = d->request_id};
     accept.has_decision = itex_decision_id(d) != 0;
     accept.decision = itex_decision_id(d);

@@ -52,6 +52,7 @@ struct itex_request {
 struct itex_decision {
     pid_t owner;
     unsigned timeout;
+    bool has_request_id;
     uint8_t request_id[REQUEST_ID_SIZE];
     struct connection *connection;
     Itexd__V1__Reply *reply; /* holds message */
@@ -64,8 +65,9 @@ struct itex_decision {
 /* A call that ended: its status, and its failure in words in error (ERROR_SIZE). reply: what came with CALL_OK,
  * NULL where none is expected yet. */
 itex_status status_of_call(int result, const Itexd__V1__Reply *reply, const struct connection *connection, char *error);
-/* Takes connection and reply over. NULL without memory (nothing is taken). */
+/* Takes connection and reply over; request_id has REQUEST_ID_SIZE bytes, NULL: not known. NULL without memory (nothing
+ * is taken). */
 itex_decision *decision_new(struct connection *connection, Itexd__V1__Reply *reply, unsigned timeout,
-                            const uint8_t request_id[REQUEST_ID_SIZE]);
+                            const uint8_t *request_id);
 
 #endif

@@ -144,6 +144,15 @@ const char *itex_request_error(const itex_request *request);
 
 /* ---- The decision -------------------------------------------------------------------------------- */
 
+/*
+ * Since 1.1. The decision that this process runs under already: ITEXD_DECISION names it, and the service that made it is
+ * asked for it, at socket (NULL: as for a request), within timeout_ms milliseconds, from 1. *decision is set on ITEX_OK
+ * only and freed by the caller; it is as recorded, and itex_decision_report with it tells what this process got.
+ * ITEX_ERR_ARGUMENT where there is no ITEXD_DECISION, or one without a number: nothing was recorded.
+ * ITEX_ERR_REFUSED for another user's, ITEX_ERR_SERVICE where it is no longer kept.
+ */
+itex_status itex_decision_inherited(const char *socket, unsigned timeout_ms, itex_decision **decision);
+
 /* The connection stays open inside the decision until it is freed, and with it what was offered. */
 void itex_decision_free(itex_decision *decision);
 

@@ -196,13 +196,29 @@ static int null(void)
     return 0;
 }
 
+/* An outer program has decided: what the job itself knows of it is ITEXD_DECISION. */
+static int inherited(void)
+{
+    itex_decision *decision = NULL;
+    int match = -1;
+    itex_status status = itex_decision_inherited(NULL, 10000, &decision);
+    printf("inherited=%d\n", status);
+    if (status == ITEX_OK) {
+        show_decision(decision);
+        printf("report=%d\n", itex_decision_report(decision, "npd", 0, &match));
+        printf("match=%d\n", match);
+    }
+    itex_decision_free(decision);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
         const char *name;
         int (*run)(void);
-    } ways[] = {{"whole", whole}, {"dispatch", dispatch}, {"slow", slow}, {"retry", retry},
-                {"fork", forked}, {"threads", threads},   {"gone", gone}, {"null", null}};
+    } ways[] = {{"whole", whole},     {"dispatch", dispatch}, {"slow", slow}, {"retry", retry},        {"fork", forked},
+                {"threads", threads}, {"gone", gone},         {"null", null}, {"inherited", inherited}};
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; argc == 2 && i < sizeof ways / sizeof ways[0]; i++)
         if (strcmp(argv[1], ways[i].name) == 0)

@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from harness import BUILD, TIMEOUT
+from harness import BUILD, NOBODY, TIMEOUT
 
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 PROGRAM = Path(__file__).parent / "clientlib_program.c"
@@ -104,6 +104,34 @@ def test_resolve_apply_accept_report(itexd, installed, program):
     with itexd.client() as client:
         kept = client.ok("explain", decision=int(shown["id"]))
     assert (kept.state, kept.observed.mode, kept.observed.match) == ("accepted", "npd", True)
+
+
+def test_the_decision_that_a_job_runs_under(itexd, installed, program):
+    """Made by itexctl run; what it starts finds it, and reports on it."""
+    environment = {"LD_LIBRARY_PATH": str(library_directory(installed))}
+    shown = words(
+        itexd.ctl("run", "--quiet", "--keras=0", "--itex=newest", "--", program, "inherited", env=environment)
+    )
+    assert (shown["inherited"], shown["mode"], shown["verdict"]) == ("0", "npd", "fixed")
+    assert (shown["report"], shown["match"]) == ("0", "1")
+    with itexd.client() as client:
+        kept = client.ok("explain", decision=int(shown["id"]))
+    assert (kept.state, kept.observed.mode) == ("accepted", "npd")
+
+
+def test_the_decision_of_another_user_is_refused(itexd, installed, program, as_root):
+    with itexd.client() as client:
+        decision = client.resolve(declared={"keras": "0", "itex": "newest"})
+    environment = {
+        "LD_LIBRARY_PATH": str(library_directory(installed)),
+        "ITEXD_SOCKET": str(itexd.socket),
+        "ITEXD_DECISION": f"{decision.id}:{decision.ruleset.digest}:",
+    }
+    result = subprocess.run(
+        [program, "inherited"], env=environment, user=NOBODY, group=NOBODY, extra_groups=[],
+        capture_output=True, text=True, timeout=TIMEOUT,
+    )  # fmt: skip
+    assert words(result)["inherited"] == "-7"
 
 
 def test_without_blocking(itexd, installed, program):

@@ -283,6 +283,7 @@ static void answer(int fd, const Itexd__V1__Request *request)
     variable.value = (char *)"1";
     switch (request->body_case) {
     case ITEXD__V1__REQUEST__BODY_RESOLVE:
+    case ITEXD__V1__REQUEST__BODY_EXPLAIN:
         fake_reply_decision(fd, request->id, "fixed", &variable);
         break;
     case ITEXD__V1__REQUEST__BODY_ACCEPT:
