@@ -49,6 +49,12 @@ void itex_decision_free(itex_decision *d)
     free(d);
 }
 
+void itex_decision_disconnect(itex_decision *d)
+{
+    if (d)
+        connection_close(d->connection);
+}
+
 /* ---- Reading it ---------------------------------------------------------------------------------- */
 
 static const Itexd__V1__Outcome *outcome_of(const itex_decision *d)
@@ -261,6 +267,27 @@ itex_status itex_decision_accept(itex_decision *d)
     request.body_case = ITEXD__V1__REQUEST__BODY_ACCEPT;
     request.accept = &accept;
     itex_status status = call(d, &request, ITEXD__V1__REPLY__BODY_DONE, &reply);
+    itexd__v1__reply__free_unpacked(reply, NULL);
+    return status;
+}
+
+itex_status itex_decision_release(itex_decision *d)
+{
+    Itexd__V1__LeaseRelease release = ITEXD__V1__LEASE_RELEASE__INIT;
+    Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
+    Itexd__V1__Reply *reply = NULL;
+
+    if (!d)
+        return ITEX_ERR_ARGUMENT;
+    if (itex_decision_lease(d) == 0)
+        return ITEX_OK;
+    if (!d->has_request_id)
+        return fail(d, ITEX_ERR_ARGUMENT, "it is not known for which request the lease was given");
+    release.has_request_id = 1;
+    release.request_id = (ProtobufCBinaryData){.len = REQUEST_ID_SIZE, .data = d->request_id};
+    request.body_case = ITEXD__V1__REQUEST__BODY_LEASE_RELEASE;
+    request.lease_release = &release;
+    itex_status status = call(d, &request, ITEXD__V1__REPLY__BODY_LEASE_RELEASE, &reply);
     itexd__v1__reply__free_unpacked(reply, NULL);
     return status;
 }

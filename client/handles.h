@@ -25,6 +25,7 @@ struct itex_request {
     char *socket;
     unsigned timeout;
     struct settings facts;
+    struct settings node_facts;
     struct settings variables;
     bool collect;
     char *policy;

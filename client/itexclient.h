@@ -84,6 +84,9 @@ itex_status itex_request_set_timeout(itex_request *request, unsigned millisecond
 /* A fact the job declares: "keras" "3", "jit" "auto", "custom_ops" "true", "itex" "2.15.0.3" ... Names and values
  * are in itexctl(1); the service checks them. Set twice: the later one holds. */
 itex_status itex_request_set_fact(itex_request *request, const char *name, const char *value);
+/* Since 1.1. A fact that was found on the node, such as an installed version: what is declared beats it, and where the
+ * two differ the decision says so. */
+itex_status itex_request_set_node_fact(itex_request *request, const char *name, const char *value);
 /* A variable as the job will have it, instead of the process's own; value NULL: unset. */
 itex_status itex_request_set_variable(itex_request *request, const char *name, const char *value);
 /* 0: variables of the process are not collected, only those of itex_request_set_variable. Default 1. */
@@ -145,16 +148,21 @@ const char *itex_request_error(const itex_request *request);
 /* ---- The decision -------------------------------------------------------------------------------- */
 
 /*
- * Since 1.1. The decision that this process runs under already: ITEXD_DECISION names it, and the service that made it is
- * asked for it, at socket (NULL: as for a request), within timeout_ms milliseconds, from 1. *decision is set on ITEX_OK
- * only and freed by the caller; it is as recorded, and itex_decision_report with it tells what this process got.
- * ITEX_ERR_ARGUMENT where there is no ITEXD_DECISION, or one without a number: nothing was recorded.
+ * Since 1.1. The decision that this process runs under already: ITEXD_DECISION names it, and the service that made it
+ * is asked for it, at socket (NULL: as for a request), within timeout_ms milliseconds, from 1. *decision is set on
+ * ITEX_OK only and freed by the caller; it is as recorded, and itex_decision_report with it tells what this process
+ * got. ITEX_ERR_ARGUMENT where there is no ITEXD_DECISION, or one without a number: nothing was recorded.
  * ITEX_ERR_REFUSED for another user's, ITEX_ERR_SERVICE where it is no longer kept.
  */
 itex_status itex_decision_inherited(const char *socket, unsigned timeout_ms, itex_decision **decision);
 
 /* The connection stays open inside the decision until it is freed, and with it what was offered. */
 void itex_decision_free(itex_decision *decision);
+/*
+ * Since 1.1. Closes the connection already now: one that is open for as long as a job runs counts against what its user
+ * may have. What was accepted stays. A later call with the decision makes a new connection; no events come without one.
+ */
+void itex_decision_disconnect(itex_decision *decision);
 
 /* The last failure of a call with this decision in words; "" when there was none. */
 const char *itex_decision_error(const itex_decision *decision);
@@ -211,6 +219,12 @@ itex_status itex_decision_dispatch(itex_decision *decision);
 itex_status itex_decision_apply(itex_decision *decision);
 /* Tells the service that the decision is in force; does not wait for an answer longer than the deadline. */
 itex_status itex_decision_accept(itex_decision *decision);
+/*
+ * Since 1.1. Gives back what is held under this decision, before its holder ends; where others hold the same lease,
+ * their part in it stays. For who has closed the devices, or has never opened them: they may be given to others at
+ * once. ITEX_OK also where nothing is held (any more).
+ */
+itex_status itex_decision_release(itex_decision *decision);
 /* Tells what the job really got: "npd+xla" ... or "none" on the CPU, and how many XPUs. *match (may be NULL): 1 as
  * promised. ITEX_ERR_ARGUMENT where the decision is not recorded: there is nothing to compare with. */
 itex_status itex_decision_report(itex_decision *decision, const char *mode, unsigned devices, int *match);

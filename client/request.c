@@ -53,6 +53,7 @@ void itex_request_free(itex_request *r)
         return;
     connection_free(r->connection);
     settings_free(&r->facts);
+    settings_free(&r->node_facts);
     settings_free(&r->variables);
     free(r->socket);
     free(r->policy);
@@ -124,7 +125,7 @@ itex_status itex_request_set_timeout(itex_request *r, unsigned milliseconds)
     return ITEX_OK; /* how long to wait is not part of the question */
 }
 
-itex_status itex_request_set_fact(itex_request *r, const char *name, const char *value)
+static itex_status set_fact(itex_request *r, struct settings *facts, const char *name, const char *value)
 {
     if (!r)
         return ITEX_ERR_ARGUMENT;
@@ -133,7 +134,17 @@ itex_status itex_request_set_fact(itex_request *r, const char *name, const char 
     if (!is_fact_name(name))
         return fail(r, ITEX_ERR_ARGUMENT, "'%.100s' cannot be the name of a fact: small letters, digits and _ only",
                     name);
-    return set_setting(r, &r->facts, name, value);
+    return set_setting(r, facts, name, value);
+}
+
+itex_status itex_request_set_fact(itex_request *r, const char *name, const char *value)
+{
+    return set_fact(r, r ? &r->facts : NULL, name, value);
+}
+
+itex_status itex_request_set_node_fact(itex_request *r, const char *name, const char *value)
+{
+    return set_fact(r, r ? &r->node_facts : NULL, name, value);
 }
 
 itex_status itex_request_set_variable(itex_request *r, const char *name, const char *value)
@@ -298,6 +309,8 @@ static int fill_message(const itex_request *r, Itexd__V1__Resolve *message)
 
     for (size_t i = 0; i < r->facts.count && result == 0; i++)
         result = resolve_request_fact(message, r->facts.items[i].name, r->facts.items[i].value, "declared");
+    for (size_t i = 0; i < r->node_facts.count && result == 0; i++)
+        result = resolve_request_fact(message, r->node_facts.items[i].name, r->node_facts.items[i].value, "node");
     if (result == 0)
         result = resolve_request_policy(message, r->policy);
     if (result == 0)

@@ -366,6 +366,8 @@ static bool is_repeatable(const Itexd__V1__Request *request)
     case ITEXD__V1__REQUEST__BODY_DEVICE_DRAIN: /* says how it is to be, not what to change */
     case ITEXD__V1__REQUEST__BODY_LEASES:
         return true;
+    case ITEXD__V1__REQUEST__BODY_LEASE_RELEASE:
+        return request->lease_release->has_request_id;
     default:
         return false;
     }
@@ -516,6 +518,12 @@ int connection_events(struct connection *c)
         }
     }
     return CALL_AGAIN;
+}
+
+void connection_close(struct connection *c)
+{
+    if (c->owner == getpid() && !c->call.active)
+        close_socket(c);
 }
 
 /* ---- Life ---------------------------------------------------------------------------------------- */

@@ -71,6 +71,9 @@ int connection_dispatch(struct connection *connection, Itexd__V1__Reply **reply)
  */
 int connection_events(struct connection *connection);
 
+/* Between calls: until the next call, which makes a new connection. In a forked child nothing happens. */
+void connection_close(struct connection *connection);
+
 /* The last failure in words: what, which, what to do. "" when there was none. */
 const char *connection_error(const struct connection *connection);
 const char *connection_path(const struct connection *connection);

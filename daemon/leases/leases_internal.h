@@ -157,6 +157,8 @@ void member_end(struct lease_member *member, const char *why);
 void member_release(struct lease_member *member); /* one use less */
 /* The member that the process (start 0: whichever has the pid) is or descends from, the nearest; NULL: none. */
 struct lease_member *lease_ancestor(const struct lease *lease, int32_t pid, uint64_t start);
+/* A scheduler's too; uid NULL: anybody's. NULL: nothing is held for the request (any more). */
+struct lease_member *member_of_request(const struct leases *leases, const uint8_t request_id[16], const uint32_t *uid);
 struct event *watch_process(struct leases *leases, int pidfd, event_callback_fn ended, void *context);
 
 /* leases_ask.c */

@@ -239,8 +239,7 @@ void lease_member_drop(struct lease_member *member)
     member_release(member);
 }
 
-/* uid NULL: anybody's. */
-static struct lease_member *find_member(const struct leases *leases, const uint8_t request_id[16], const uint32_t *uid)
+struct lease_member *member_of_request(const struct leases *leases, const uint8_t request_id[16], const uint32_t *uid)
 {
     static const uint8_t none[16];
     struct lease *lease;
@@ -258,7 +257,7 @@ static struct lease_member *find_member(const struct leases *leases, const uint8
 struct lease_member *leases_find_request(struct leases *leases, const uint8_t request_id[16], uint32_t uid,
                                          struct peer *peer)
 {
-    struct lease_member *member = find_member(leases, request_id, &uid);
+    struct lease_member *member = member_of_request(leases, request_id, &uid);
 
     if (!member || member->lease->recorded || member->fresh)
         return NULL;
@@ -278,7 +277,7 @@ void lease_member_sees(struct lease_member *member, const Itexd__V1__DeviceReque
 
 bool leases_accept(struct leases *leases, const uint8_t request_id[16], const uint32_t *uid)
 {
-    struct lease_member *member = find_member(leases, request_id, uid);
+    struct lease_member *member = member_of_request(leases, request_id, uid);
 
     if (!member)
         return false;

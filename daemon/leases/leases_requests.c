@@ -348,15 +348,60 @@ static const char *check_release(const struct lease *lease)
     return NULL;
 }
 
+static void reply_released(struct call *call, Itexd__V1__LeaseInfo *lease)
+{
+    Itexd__V1__Reply reply = ITEXD__V1__REPLY__INIT;
+    Itexd__V1__LeaseReleaseReply release = ITEXD__V1__LEASE_RELEASE_REPLY__INIT;
+
+    release.lease = lease;
+    reply.body_case = ITEXD__V1__REPLY__BODY_LEASE_RELEASE;
+    reply.lease_release = &release;
+    call_reply(call, &reply);
+}
+
+/* One member's part, by the request that it came from. Asked twice it is the same: then nothing is held any more. */
+static void give_back(struct call *call, const Itexd__V1__LeaseRelease *request)
+{
+    struct view view = view_of(call);
+    struct lease_member *member;
+    Itexd__V1__LeaseInfo *info;
+
+    if (request->request_id.len != sizeof member->request_id) {
+        call_refuse(call, REFUSED_FIELD, "a request id has 16 bytes; name the request as it was resolved");
+        return;
+    }
+    member = member_of_request(call->service->leases, request->request_id.data,
+                               call_is_administrator(call) ? NULL : &call->who.uid);
+    if (!member) {
+        reply_released(call, NULL);
+        return;
+    }
+    if (member->lease->recorded) {
+        call_refuse(call, REFUSED_FIELD, check_release(member->lease));
+        return;
+    }
+    info = make_info(&view, member->lease);
+    if (!info) {
+        call_refuse(call, REFUSED_REPLY_SIZE, NULL);
+        return;
+    }
+    if (!request->dry_run)
+        member_end(member, "its holder gave it back");
+    reply_released(call, info);
+}
+
 void leases_release(struct call *call, const Itexd__V1__LeaseRelease *request)
 {
     struct lease *lease = request->has_lease ? find_lease(call->service->leases, request->lease) : NULL;
-    Itexd__V1__Reply reply = ITEXD__V1__REPLY__INIT;
-    Itexd__V1__LeaseReleaseReply release = ITEXD__V1__LEASE_RELEASE_REPLY__INIT;
     struct view view = view_of(call);
+    Itexd__V1__LeaseInfo *info;
     const char *wrong;
     char number[24], why[64];
 
+    if (request->has_request_id) {
+        give_back(call, request);
+        return;
+    }
     snprintf(number, sizeof number, "%" PRIu64, request->lease);
     if (!lease) {
         call_refuse(call, REFUSED_NO_LEASE, number);
@@ -367,15 +412,13 @@ void leases_release(struct call *call, const Itexd__V1__LeaseRelease *request)
         return;
     }
     wrong = check_release(lease);
-    release.lease = wrong ? NULL : make_info(&view, lease);
-    if (!release.lease) {
+    info = wrong ? NULL : make_info(&view, lease);
+    if (!info) {
         call_refuse(call, wrong ? REFUSED_FIELD : REFUSED_REPLY_SIZE, wrong);
         return;
     }
     snprintf(why, sizeof why, "it was released by uid %u", (unsigned)call->who.uid);
     if (!request->dry_run)
         cut(lease, why, false);
-    reply.body_case = ITEXD__V1__REPLY__BODY_LEASE_RELEASE;
-    reply.lease_release = &release;
-    call_reply(call, &reply);
+    reply_released(call, info);
 }

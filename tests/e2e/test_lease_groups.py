@@ -51,6 +51,26 @@ def test_a_lease_ends_with_its_last_member(node, holders):
         granted(answer(waiter, waits))
 
 
+def test_a_member_gives_back_its_own_part(node, holders):
+    """The lease goes with the last part of it; whoever holds nothing may say so again and again."""
+    with node.client() as client, node.client() as waiter:
+        first, second = (granted(ask(client, holders.new(), count=2, job="j1")) for _ in range(2))
+        for decision in (first, second):
+            accept(client, decision)
+        waits = begin(waiter, holders.new(), wait_ms=PATIENT)
+        position(waiter, waits)
+        shown = client.ok("lease_release", request_id=first.request_id, dry_run=True)
+        assert len(shown.lease.holders) == 2
+        for _ in range(2):
+            given = client.ok("lease_release", request_id=first.request_id)
+        assert not given.HasField("lease")
+        assert [len(lease.holders) for lease in client.ok("leases").leases] == [1]
+        rejected(ask(client, holders.new()), "devices-busy")
+        assert client.ok("lease_release", request_id=second.request_id).lease.id == second.lease.id
+        granted(answer(waiter, waits))
+        assert client.ok("explain", decision=first.id).state == "accepted"
+
+
 def test_a_nested_run_reuses_the_lease(node, holders):
     outer = subprocess.Popen(["sh", "-c", "sleep 100000 & echo $!; wait"], stdout=subprocess.PIPE, text=True)
     inner = int(outer.stdout.readline())

@@ -137,6 +137,24 @@ def test_a_retry_after_the_lease_was_released_is_a_new_decision(node, holders):
         assert again.lease.id != decision.lease.id
 
 
+def test_an_offer_is_given_back_at_once(node, holders):
+    with node.client() as client:
+        decision = granted(ask(client, holders.new(), count=2))
+        client.ok("lease_release", request_id=decision.request_id)
+        granted(ask(client, holders.new(), count=2))
+        assert client.ok("explain", decision=decision.id).state == "undelivered"
+
+
+def test_only_an_administrator_gives_back_for_another(node, holders, as_root):
+    with node.client() as client, node.client(uid=NOBODY) as other:
+        decision = granted(ask(client, holders.new()))
+        assert not other.ok("lease_release", request_id=decision.request_id).HasField("lease")
+        assert other.error("lease_release", request_id=b"short").code == Code.BAD_REQUEST
+        assert client.ok("leases").leases[0].id == decision.lease.id
+        theirs = granted(ask(client, holders.new(user=NOBODY, group=NOBODY, extra_groups=[])))
+        assert client.ok("lease_release", request_id=theirs.request_id).lease.id == theirs.lease.id
+
+
 def test_what_rules_reject_keeps_nothing(node, holders, tmp_path):
     directory = tmp_path / "rules"
     directory.mkdir()

@@ -368,6 +368,7 @@ def test_a_schedulers_job_is_recorded_and_not_granted(node, holders):
         assert "Slurm" in detail(decision, "scheduler-owns")
         assert "ZE_AFFINITY_MASK" not in env(decision)
         accept(client, decision)
+        assert "scheduler" in client.error("lease_release", request_id=decision.request_id).text
         other = granted(ask(client, holders.new()))
         assert units(other) == [(FIRST, None)]
         rejected(ask(client, holders.new()), "devices-busy")

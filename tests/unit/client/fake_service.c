@@ -107,6 +107,8 @@ static void take_note(struct fake_service *s, const Itexd__V1__Request *request,
         memcpy(s->ids[s->resolves++], request->resolve->request_id.data, 16);
     if (request->body_case == ITEXD__V1__REQUEST__BODY_ACCEPT)
         s->accepted = request->accept->decision;
+    if (request->body_case == ITEXD__V1__REQUEST__BODY_LEASE_RELEASE && request->lease_release->request_id.len == 16)
+        memcpy(s->released, request->lease_release->request_id.data, 16);
     if (received_fd >= 0) {
         if (s->received_fd >= 0)
             close(s->received_fd);
@@ -192,6 +194,16 @@ void fake_reply_done(int fd, uint64_t id)
     send_reply(fd, &reply, id);
 }
 
+static void reply_released(int fd, uint64_t id)
+{
+    Itexd__V1__Reply reply = ITEXD__V1__REPLY__INIT;
+    Itexd__V1__LeaseReleaseReply release = ITEXD__V1__LEASE_RELEASE_REPLY__INIT;
+
+    reply.body_case = ITEXD__V1__REPLY__BODY_LEASE_RELEASE;
+    reply.lease_release = &release;
+    send_reply(fd, &reply, id);
+}
+
 void fake_reply_report(int fd, uint64_t id, bool match)
 {
     Itexd__V1__Reply reply = ITEXD__V1__REPLY__INIT;
@@ -215,6 +227,8 @@ void fake_event(int fd, const char *kind)
     fake_send(fd, &packet);
 }
 
+bool fake_lease;
+
 void fake_reply_decision(int fd, uint64_t id, const char *verdict, const Itexd__V1__Variable *variable)
 {
     Itexd__V1__Reply reply = ITEXD__V1__REPLY__INIT;
@@ -222,6 +236,7 @@ void fake_reply_decision(int fd, uint64_t id, const char *verdict, const Itexd__
     Itexd__V1__Outcome outcome = ITEXD__V1__OUTCOME__INIT;
     Itexd__V1__RuleSetName ruleset = ITEXD__V1__RULE_SET_NAME__INIT;
     Itexd__V1__Diagnostic diagnostic = ITEXD__V1__DIAGNOSTIC__INIT;
+    Itexd__V1__Lease lease = ITEXD__V1__LEASE__INIT;
     Itexd__V1__Diagnostic *diagnostics[] = {&diagnostic};
     Itexd__V1__Variable *variables[] = {(Itexd__V1__Variable *)variable};
     char *obligations[] = {(char *)"jit_compile=False", (char *)"script:a,b.py:3"};
@@ -244,6 +259,9 @@ void fake_reply_decision(int fd, uint64_t id, const char *verdict, const Itexd__
     decision.id = 42;
     decision.outcome = &outcome;
     decision.ruleset = &ruleset;
+    lease.has_id = 1;
+    lease.id = 7;
+    decision.lease = fake_lease ? &lease : NULL;
     reply.body_case = ITEXD__V1__REPLY__BODY_DECISION;
     reply.decision = &decision;
     send_reply(fd, &reply, id);
@@ -291,6 +309,9 @@ static void answer(int fd, const Itexd__V1__Request *request)
         break;
     case ITEXD__V1__REQUEST__BODY_REPORT:
         fake_reply_report(fd, request->id, strcmp(request->report->mode, "npd") == 0);
+        break;
+    case ITEXD__V1__REQUEST__BODY_LEASE_RELEASE:
+        reply_released(fd, request->id);
         break;
     default:
         fake_reply_done(fd, request->id);

@@ -31,6 +31,7 @@ struct fake_service {
     uint8_t ids[8][16]; /* request ids of the resolve requests, in order */
     unsigned resolves;
     uint64_t accepted;
+    uint8_t released[16]; /* the request whose lease was given back */
     int received_fd;
 };
 
@@ -47,6 +48,8 @@ void fake_hold(struct fake_service *service);                           /* until
 Itexd__V1__Request *fake_receive(struct fake_service *service, int fd); /* NULL: closed or stopped */
 void fake_send(int fd, Itexd__V1__ServerPacket *packet);
 void fake_reply_hello(int fd, uint64_t id, const char *name, uint32_t major, uint32_t minimum);
+/* Does a decision come with lease 7? Set before the service is started. */
+extern bool fake_lease;
 void fake_reply_decision(int fd, uint64_t id, const char *verdict, const Itexd__V1__Variable *variable);
 void fake_reply_error(int fd, uint64_t id, Itexd__V1__Error__Code code, const char *text);
 void fake_event(int fd, const char *kind);

@@ -413,6 +413,7 @@ static void test_null(void **state)
     assert_int_equal(itex_request_set_socket(NULL, "/s"), ITEX_ERR_ARGUMENT);
     assert_int_equal(itex_request_set_timeout(NULL, 1), ITEX_ERR_ARGUMENT);
     assert_int_equal(itex_request_set_fact(NULL, "keras", "3"), ITEX_ERR_ARGUMENT);
+    assert_int_equal(itex_request_set_node_fact(NULL, "keras", "3"), ITEX_ERR_ARGUMENT);
     assert_int_equal(itex_request_set_variable(NULL, "A", "1"), ITEX_ERR_ARGUMENT);
     assert_int_equal(itex_request_set_collect(NULL, 1), ITEX_ERR_ARGUMENT);
     assert_int_equal(itex_request_set_policy(NULL, "advise"), ITEX_ERR_ARGUMENT);
@@ -441,6 +442,8 @@ static void test_null(void **state)
     assert_int_equal(itex_decision_apply(NULL), ITEX_ERR_ARGUMENT);
     assert_int_equal(itex_decision_accept(NULL), ITEX_ERR_ARGUMENT);
     assert_int_equal(itex_decision_report(NULL, "npd", 1, NULL), ITEX_ERR_ARGUMENT);
+    assert_int_equal(itex_decision_release(NULL), ITEX_ERR_ARGUMENT);
+    itex_decision_disconnect(NULL);
 }
 
 static void test_bad_arguments(void **state)
@@ -484,6 +487,7 @@ static int in_the_child(itex_request *r, itex_decision *d, const char *path)
     if (itex_decision_accept(d) != ITEX_ERR_ARGUMENT || itex_dispatch(r, &own) != ITEX_ERR_ARGUMENT ||
         itex_resolve(r, &own) != ITEX_ERR_ARGUMENT)
         return 1;
+    itex_decision_disconnect(d);
     itex_decision_free(d);
     itex_request_free(r);
     r = itex_request_new();

@@ -62,6 +62,9 @@ static void test_everything_asked_is_sent(void **state)
     assert_int_equal(itex_request_set_variable(r, "ITEX_OPS_OVERRIDE", NULL), ITEX_OK);
     assert_int_equal(itex_request_set_fact(r, "keras", "2"), ITEX_OK);
     assert_int_equal(itex_request_set_fact(r, "keras", "3"), ITEX_OK);
+    assert_int_equal(itex_request_set_node_fact(r, "tensorflow", "2.15.0"), ITEX_OK);
+    assert_int_equal(itex_request_set_node_fact(r, "tensorflow", "2.15.1"), ITEX_OK);
+    assert_int_equal(itex_request_set_node_fact(r, "keras", "2"), ITEX_OK); /* beside what is declared */
     assert_int_equal(itex_request_set_policy(r, "advise"), ITEX_OK);
     assert_int_equal(itex_request_set_apply_errors(r, 1), ITEX_OK);
     assert_int_equal(itex_request_set_devices(r, 2, 1, 1, 50), ITEX_OK);
@@ -72,9 +75,12 @@ static void test_everything_asked_is_sent(void **state)
     assert_null(sent_variable("ITEX_OPS_OVERRIDE"));
     assert_string_equal(sent_variable("SLURM_JOB_ID"), "7");
     assert_null(sent_variable("PATH"));
-    assert_int_equal(sent->n_facts, 1);
+    assert_int_equal(sent->n_facts, 3);
     assert_string_equal(sent->facts[0]->value, "3");
     assert_string_equal(sent->facts[0]->from, "declared");
+    assert_string_equal(sent->facts[1]->value, "2.15.1");
+    assert_string_equal(sent->facts[1]->from, "node");
+    assert_string_equal(sent->facts[2]->from, "node");
     assert_string_equal(sent->policy, "advise");
     assert_true(sent->apply_errors);
     assert_string_equal(sent->job, "7");

@@ -1,5 +1,4 @@
-/* The decision that a process runs under already: what ITEXD_DECISION must be, how it is fetched, what can be done with
- * it. */
+/* A decision later on: found again by what it starts, over a new connection, and giving back what it holds. */
 #include "client/itexclient.h"
 #include "tests/unit/client/fake_service.h"
 
@@ -13,6 +12,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+/* ---- Found again -------------------------------------------------------------------------------------- */
 
 static itex_status inherit(const char *text, const char *socket, unsigned timeout, itex_decision **decision)
 {
@@ -134,6 +135,54 @@ static void test_it_cannot_be_had(void **state)
     expect(answers_otherwise, 10000, ITEX_ERR_SERVICE);
 }
 
+/* ---- What it holds -------------------------------------------------------------------------------- */
+
+static itex_decision *decide(const char *path)
+{
+    itex_request *r = itex_request_new();
+    itex_decision *d = NULL;
+
+    assert_int_equal(itex_request_set_socket(r, path), ITEX_OK);
+    assert_int_equal(itex_request_set_timeout(r, 10000), ITEX_OK);
+    assert_int_equal(itex_resolve(r, &d), ITEX_OK);
+    itex_request_free(r);
+    return d;
+}
+
+/* What was held goes back under the request's id, also on a connection that was closed in between. */
+static void test_giving_back(void **state)
+{
+    fake_lease = true;
+    struct fake_service *s = fake_start(SOCK_SEQPACKET, fake_itexd);
+    itex_decision *d = decide(s->path);
+
+    (void)state;
+    assert_int_equal(itex_decision_accept(d), ITEX_OK);
+    itex_decision_disconnect(d);
+    assert_int_equal(itex_decision_dispatch(d), ITEX_ERR_ABSENT); /* no events without a connection */
+    assert_int_equal(itex_decision_release(d), ITEX_OK);
+    assert_int_equal(itex_decision_release(d), ITEX_OK);
+    itex_decision_free(d);
+    fake_stop(s);
+    assert_int_equal(s->connections, 2);
+    assert_memory_equal(s->released, s->ids[0], 16);
+    fake_free(s);
+    fake_lease = false;
+}
+
+static void test_nothing_to_give_back(void **state)
+{
+    struct fake_service *s = fake_start(SOCK_SEQPACKET, fake_itexd);
+    itex_decision *d = decide(s->path);
+
+    (void)state;
+    assert_int_equal(itex_decision_release(d), ITEX_OK);
+    itex_decision_free(d);
+    fake_stop(s);
+    assert_int_equal(s->requests, 2); /* the hello and the question */
+    fake_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -141,7 +190,9 @@ int main(void)
         cmocka_unit_test(test_the_socket_is_the_usual_one),
         cmocka_unit_test(test_there_must_be_one),
         cmocka_unit_test(test_it_cannot_be_had),
+        cmocka_unit_test(test_giving_back),
+        cmocka_unit_test(test_nothing_to_give_back),
     };
 
-    return cmocka_run_group_tests_name("client-library-inherited", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("client-library-decision", tests, NULL, NULL);
 }
