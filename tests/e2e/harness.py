@@ -47,6 +47,19 @@ SLOW = float(os.environ.get("ITEXD_TEST_SLOWNESS", "1"))  # sanitizer and loaded
 TIMEOUT = 20 * SLOW
 
 
+def client_library():
+    """What an interpreter needs to load the build's libitexclient: a sanitizer's runtime comes first."""
+    library = BUILD / "client" / "libitexclient.so.1"
+    needed = subprocess.run(["ldd", str(library)], capture_output=True, text=True, check=True).stdout
+    runtime = re.search(r"lib[at]san\S* => (\S+)", needed)
+    environment = {**INSTRUMENTED, "LD_LIBRARY_PATH": str(library.parent)}
+    if runtime:
+        environment["LD_PRELOAD"] = runtime[1]
+        # the interpreter itself leaks
+        environment["ASAN_OPTIONS"] = f"{INSTRUMENTED.get('ASAN_OPTIONS', '')}:detect_leaks=0".lstrip(":")
+    return environment
+
+
 def _protocol():
     """The protocol's messages, generated afresh from proto/itexd.proto."""
     with tempfile.TemporaryDirectory(prefix="itexd-pb-") as out:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .decision import Diagnostic as Diagnostic
     from .errors import Busy as Busy
     from .errors import Error as Error
+    from .errors import LeaseWarning as LeaseWarning
     from .errors import NoDevice as NoDevice
     from .errors import NotApplied as NotApplied
     from .errors import Refused as Refused
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from .errors import TooLate as TooLate
     from .errors import Unavailable as Unavailable
     from .errors import UnmanagedWarning as UnmanagedWarning
+    from .session import configure as configure
     from .session import inherited as inherited
+    from .session import lease as lease
     from .session import local_device as local_device
 
 __version__ = "0.1.0"
@@ -39,6 +42,7 @@ _HOME = {
     "Diagnostic": "decision",
     "Busy": "errors",
     "Error": "errors",
+    "LeaseWarning": "errors",
     "NoDevice": "errors",
     "NotApplied": "errors",
     "Refused": "errors",
@@ -47,7 +51,9 @@ _HOME = {
     "TooLate": "errors",
     "Unavailable": "errors",
     "UnmanagedWarning": "errors",
+    "configure": "session",
     "inherited": "session",
+    "lease": "session",
     "local_device": "session",
 }
 __all__ = [*_HOME, "__version__"]

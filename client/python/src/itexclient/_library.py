@@ -34,6 +34,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "itex_request_set_socket": (c_int, c_void_p, c_char_p),
     "itex_request_set_timeout": (c_int, c_void_p, c_uint),
     "itex_request_set_fact": (c_int, c_void_p, c_char_p, c_char_p),
+    "itex_request_set_node_fact": (c_int, c_void_p, c_char_p, c_char_p),
     "itex_request_set_policy": (c_int, c_void_p, c_char_p),
     "itex_request_set_apply_errors": (c_int, c_void_p, c_int),
     "itex_request_set_job": (c_int, c_void_p, c_char_p),
@@ -50,6 +51,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "itex_dispatch": (c_int, c_void_p, POINTER(c_void_p)),
     "itex_decision_inherited": (c_int, c_char_p, c_uint, POINTER(c_void_p)),
     "itex_decision_free": (None, c_void_p),
+    "itex_decision_disconnect": (None, c_void_p),
     "itex_decision_error": (c_char_p, c_void_p),
     "itex_decision_id": (c_uint64, c_void_p),
     "itex_decision_mode": (c_char_p, c_void_p),
@@ -71,6 +73,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "itex_decision_local_device": (c_int, c_void_p),
     "itex_decision_apply": (c_int, c_void_p),
     "itex_decision_accept": (c_int, c_void_p),
+    "itex_decision_release": (c_int, c_void_p),
     "itex_decision_report": (c_int, c_void_p, c_char_p, c_uint, POINTER(c_int)),
 }  # fmt: skip
 
@@ -128,7 +131,7 @@ class Handle:
 
     def __init__(self, free: Any, pointer: int | None = None) -> None:
         self._free = free
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may report while a report is under way
         self.owner = os.getpid()
         self.pointer = c_void_p(pointer)
 

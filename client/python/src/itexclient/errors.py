@@ -25,14 +25,19 @@ ERR_ENVIRONMENT = -10
 
 
 class Error(RuntimeError):
-    """The base of all below. status: the C library's itex_status, 0 where it was not what failed."""
+    """The base of all below.
 
-    def __init__(self, text: str, status: int = OK) -> None:
+    status: the C library's itex_status, 0 where it was not what failed. decision: what the service decided,
+    where it did and the decision is the reason.
+    """
+
+    def __init__(self, text: str, status: int = OK, decision: Decision | None = None) -> None:
         super().__init__(text)
         self.status = status
+        self.decision = decision
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        return type(self), (self.args[0], self.status)
+        return type(self), (self.args[0], self.status, self.decision)
 
 
 class Unavailable(Error):
@@ -67,13 +72,6 @@ class TooLate(Error):
 class Rejected(Error):
     """The job would not run: no valid mode can be reached. decision says why; nothing was changed."""
 
-    def __init__(self, text: str, decision: Decision) -> None:
-        super().__init__(text, ERR_REJECTED)
-        self.decision = decision
-
-    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        return type(self), (self.args[0], self.decision)
-
 
 class NoDevice(Rejected):
     """Devices were asked for, and the node has none such that the job could ever be given."""
@@ -81,6 +79,10 @@ class NoDevice(Rejected):
 
 class UnmanagedWarning(UserWarning):
     """The job goes on without a decision, its environment as it is; the text says why."""
+
+
+class LeaseWarning(UserWarning):
+    """A lease could not be given back: it ends with this process instead."""
 
 
 _CLASSES: dict[int, type[Error]] = {
