@@ -334,7 +334,11 @@ def _devices_are_open() -> bool:
     """Does this process have a device open, or TensorFlow, which opens all and closes none?"""
     if sys.modules.get("tensorflow") is not None:
         return True
-    for descriptor in os.listdir("/proc/self/fd"):
+    try:
+        descriptors = os.listdir("/proc/self/fd")
+    except OSError:
+        return True  # it cannot be known
+    for descriptor in descriptors:
         try:
             if os.readlink(f"/proc/self/fd/{descriptor}").startswith("/dev/dri/"):
                 return True
