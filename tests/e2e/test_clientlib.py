@@ -11,10 +11,11 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from harness import BUILD, NOBODY, TIMEOUT
+from harness import BUILD, NOBODY, SOURCE, TIMEOUT
 
 WARNINGS = ["-Wall", "-Wextra", "-Werror"]
 PROGRAM = Path(__file__).parent / "clientlib_program.c"
+EXAMPLES = SOURCE / "client" / "examples"
 
 
 @pytest.fixture(scope="module")
@@ -214,30 +215,56 @@ def test_what_is_sent_is_by_allowlist(itexd, installed, program):
     assert secret.encode() not in itexd.database.read_bytes()
 
 
-CPLUSPLUS = """
-#include <itexclient.h>
-#include <cstdio>
-#include <memory>
-int main()
-{
-    using owned_request = std::unique_ptr<itex_request, decltype(&itex_request_free)>;
-    const owned_request request(itex_request_new(), itex_request_free);
-    itex_request_set_fact(request.get(), "keras", "0");
-    itex_decision *raw = nullptr;
-    const itex_status status = itex_resolve(request.get(), &raw);
-    std::unique_ptr<itex_decision, decltype(&itex_decision_free)> decision(raw, itex_decision_free);
-    std::printf("resolve=%d\\nmode=%s\\n", static_cast<int>(status), itex_decision_mode(decision.get()));
-    return status == ITEX_OK ? 0 : 1;
-}
-"""
+# ---- The examples --------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
-def test_from_cplusplus(itexd, installed, flags, tmp_path):
-    source = tmp_path / "program.cc"
-    source.write_text(CPLUSPLUS)
-    program = build(tmp_path, flags, source, ["c++", "-std=c++17", "-pedantic"])
-    assert words(run(program, installed, itexd.socket))["mode"] == "npd"
+@pytest.fixture
+def example_c(tmp_path, flags):
+    return build(tmp_path, flags, EXAMPLES / "job.c", ["cc", "-std=c11"])
+
+
+@pytest.fixture
+def example_cpp(tmp_path, flags):
+    if shutil.which("c++") is None:
+        pytest.skip("no C++ compiler")
+    return build(tmp_path, flags, EXAMPLES / "job.cpp", ["c++", "-std=c++17", "-pedantic"])
+
+
+def test_the_c_example(make_itexd, simulated, installed, example_c):
+    """Devices, the report, and a forked child that finds the decision by itself."""
+    service = make_itexd(devices=simulated(cards=2, tiles=2)).start()
+    result = run(example_c, installed, service.socket, "2", env={"ITEX_DISABLE_XLA": "1"})
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == [
+        "mode npd, lease 1, own device 0 of 2",
+        "got npd on 2: as promised",
+        "child: decision 1, mode npd",
+    ]
+    with service.client() as client:
+        kept = client.ok("explain", decision=1)
+    assert (kept.state, kept.observed.devices, kept.observed.match) == ("accepted", 2, True)
+
+
+def test_the_c_example_is_told_that_devices_are_taken(make_itexd, simulated, installed, example_c):
+    service = make_itexd(devices=simulated(cards=1)).start()
+    result = run(example_c, installed, service.socket, "2")
+    assert result.returncode == 75
+    assert "no-device" in result.stderr
+
+
+def test_the_cplusplus_example(itexd, installed, example_cpp):
+    result = run(example_cpp, installed, itexd.socket)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == ["keras 0: npd", "keras 2: npd", "keras 3: npd", "keras 0: npd"]
+    assert itexd.status().decisions == 5
+
+
+@pytest.mark.parametrize("example", ["example_c", "example_cpp"])
+def test_an_example_without_a_service(request, installed, tmp_path, example):
+    program = request.getfixturevalue(example)
+    result = run(program, installed, tmp_path / "none")
+    assert result.returncode == 0
+    assert "going on as I am" in result.stderr
 
 
 @pytest.mark.parametrize("standard", ["c99", "c11", "c17"])
