@@ -133,7 +133,7 @@ static bool worker_problem(const struct devices *devices, char *text, size_t siz
                  (int)child_pid(worker), child_last_death(worker));
     else if (child_state(worker) == CHILD_WAITING)
         snprintf(text, size, "device worker: it ended and will be started again: %s", child_last_death(worker));
-    else if (devices->settled && !devices->inventory)
+    else if (!devices->inventory)
         snprintf(text, size, "device worker: there is no inventory yet%s%s", child_last_death(worker)[0] ? "; " : "",
                  child_last_death(worker));
     else
@@ -155,7 +155,9 @@ static bool layer_problem(const struct devices *devices, char *text, size_t size
 void devices_problem(const struct devices *devices, char *text, size_t size)
 {
     text[0] = '\0';
-    if (!devices->managed || worker_problem(devices, text, size) || layer_problem(devices, text, size))
+    if (!devices->managed || !devices->settled) /* it has only just started */
+        return;
+    if (worker_problem(devices, text, size) || layer_problem(devices, text, size))
         return;
     for (size_t i = 0; i < devices->set.n; i++) {
         const struct device *device = devices->set.items[i];
