@@ -4,15 +4,6 @@
 #include <stddef.h>
 #include <string.h>
 
-int shell_by_name(const char *name)
-{
-    static const char *const names[] = {[SHELL_SH] = "sh", [SHELL_FISH] = "fish", [SHELL_CSH] = "csh"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-        if (strcmp(names[i], name) == 0)
-            return (int)i;
-    return -1;
-}
-
 /* What stands for this byte inside quotes; NULL: itself. */
 static const char *escape(enum shell shell, char byte)
 {

@@ -16,8 +16,6 @@
 
 enum shell { SHELL_SH, SHELL_FISH, SHELL_CSH };
 
-/* -1 where the name is none of sh, fish, csh. */
-int shell_by_name(const char *name);
 /* value NULL: unset. name must be a plain variable name. */
 void shell_change(FILE *out, enum shell shell, const char *name, const char *value);
 /* A word of a command line, as sh reads it: in quotes only where it needs them. */

@@ -152,3 +152,57 @@ def test_names_that_no_shell_takes_are_refused(name):
         capture_output=True, text=True, timeout=TIMEOUT, env={"ITEXD_RULES": str(RULES)},
     )  # fmt: skip
     assert (made.returncode, made.stdout) == (2, "(exit 2);\n")
+
+
+# ---- What is no shell's -----------------------------------------------------------------------------------
+
+
+def offline_env(form, *options):
+    return subprocess.run(
+        [ITEXCTL, "env", "--offline", "--format", form, *options],
+        capture_output=True, timeout=TIMEOUT, env={"ITEXD_RULES": str(RULES), "ITEX_VERBOSE": "loud"},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("value", [*VALUES.values(), *NEWLINES.values()], ids=[*VALUES, *NEWLINES])
+def test_values_survive_apptainers_variables(value, tmp_path):
+    made = offline_env("apptainer", b"--env", b"JOB_TEXT=" + value)
+    script = tmp_path / "script"
+    script.write_bytes(b'eval "$(cat "$1")"\nenv printenv -0 APPTAINERENV_JOB_TEXT\n')
+    (tmp_path / "printed").write_bytes(made.stdout)
+    out = subprocess.run(["sh", script, tmp_path / "printed"], capture_output=True, timeout=TIMEOUT).stdout
+    assert out == value + b"\0"
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_container_begins_with_what_was_decided(tmp_path):
+    """Read as docker reads it: a line a variable, its value to the end of the line."""
+    made = offline_env("docker", "--keras", "0", "--itex", "newest", "--env", "JOB_TEXT= a 'b' \"c\" $d ")
+    lines = [line for line in made.stdout.decode().splitlines() if not line.startswith("#")]
+    variables = dict(line.split("=", 1) for line in lines)
+    assert variables["ITEX_DISABLE_XLA"] == "1"
+    assert variables["JOB_TEXT"] == " a 'b' \"c\" $d "
+    assert b"# ITEX_VERBOSE must not be set" in made.stdout
+    refused = offline_env("docker", "--env", "JOB_TEXT=a\nb")
+    assert refused.returncode == 1
+    assert b"JOB_TEXT" in refused.stderr
+
+
+def test_a_unit_gets_what_was_decided(tmp_path):
+    made = offline_env("systemd", "--keras", "0", "--itex", "newest", "--env", 'JOB_TEXT=50% "a" \\')
+    assert b'Environment="ITEX_DISABLE_XLA=1"' in made.stdout
+    assert b'Environment="JOB_TEXT=50%% \\"a\\" \\\\"' in made.stdout
+    assert b"UnsetEnvironment=ITEX_VERBOSE" in made.stdout
+
+
+@pytest.mark.parametrize("form", ["docker", "systemd", "apptainer"])
+def test_what_reads_a_rejection_fails(form):
+    made = offline_env(form, "--env", "ZE_AFFINITY_MASK=x")
+    assert made.returncode == 1
+    text = made.stdout.decode()
+    if form == "docker":
+        assert " " in text.partition("=")[0], "a name with blanks, which docker refuses"
+    elif form == "systemd":
+        assert "ExecCondition=/bin/sh -c 'exit 1'" in text
+    else:
+        assert subprocess.run(["sh", "-c", text], timeout=TIMEOUT).returncode == 1

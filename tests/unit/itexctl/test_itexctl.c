@@ -1,4 +1,5 @@
 /* What itexctl's commands are made of: options, times, durations, quoting, JSON, exit statuses, rule differences. */
+#include "client/itexctl/env_format.h"
 #include "client/itexctl/errors.h"
 #include "client/itexctl/options.h"
 #include "client/itexctl/output.h"
@@ -198,8 +199,58 @@ static void changes_for_shells(void **state)
     assert_change(SHELL_FISH, NULL, "set -e NAME;\n");
     assert_change(SHELL_CSH, "a!'\n", "setenv NAME 'a\\!'\\'''$'\\n''';\n");
     assert_change(SHELL_CSH, NULL, "unsetenv NAME;\n");
-    assert_int_equal(shell_by_name("fish"), SHELL_FISH);
-    assert_int_equal(shell_by_name("powershell"), -1);
+}
+
+static char *formatted(enum env_format format, const char *value, const char *socket, int *result)
+{
+    CLEANUP(apply_plan_free) struct apply_plan plan = APPLY_PLAN_INIT;
+    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(apply_plan_add(&plan, "TF_A", value), 0);
+    assert_int_equal(apply_plan_add(&plan, "TF_B", NULL), 0);
+    *result = env_format_print(out, format, &plan, socket, &failure);
+    fclose(out);
+    return text;
+}
+
+static void assert_formatted(enum env_format format, const char *value, const char *socket, const char *expected)
+{
+    int result;
+    char *text = formatted(format, value, socket, &result);
+    assert_int_equal(result, 0);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+static void changes_for_what_is_no_shell(void **state)
+{
+    (void)state;
+    assert_formatted(ENV_SH, "1", NULL, "export TF_A='1';\nunset TF_B;\n");
+    assert_formatted(ENV_DOCKER, "a b=\"c\"", "/run/x/s",
+                     "# For docker or podman run --env-file; the container also needs\n"
+                     "#   --device=/dev/dri   all of it: the mask counts the node's cards\n"
+                     "#   --volume=/run/x:/run/x   to report what it got\n"
+                     "TF_A=a b=\"c\"\n# TF_B must not be set in the image\n");
+    assert_formatted(ENV_APPTAINER, "it's", "/run/x/s",
+                     "export APPTAINERENV_TF_A='it'\\''s';\nunset APPTAINERENV_TF_B;\nunset TF_B;\n"
+                     "export APPTAINER_BIND=\"${APPTAINER_BIND:+$APPTAINER_BIND,}\"'/run/x';\n");
+    assert_formatted(ENV_SYSTEMD, "50% \"\\\n", NULL,
+                     "[Service]\nEnvironment=\"TF_A=50%% \\\"\\\\\\n\"\nUnsetEnvironment=TF_B\n");
+    assert_int_equal(env_format_by_name("fish"), ENV_FISH);
+    assert_int_equal(env_format_by_name("systemd"), ENV_SYSTEMD);
+    assert_int_equal(env_format_by_name("powershell"), -1);
+}
+
+static void a_line_break_is_refused_where_it_cannot_be(void **state)
+{
+    (void)state;
+    int result;
+    char *text = formatted(ENV_DOCKER, "two\nlines", NULL, &result);
+    assert_int_equal(result, -1);
+    assert_string_equal(text, "");
+    free(text);
 }
 
 /* ---- JSON ------------------------------------------------------------------------------------------- */
@@ -354,6 +405,8 @@ int main(void)
         cmocka_unit_test(durations),
         cmocka_unit_test(times),
         cmocka_unit_test(changes_for_shells),
+        cmocka_unit_test(changes_for_what_is_no_shell),
+        cmocka_unit_test(a_line_break_is_refused_where_it_cannot_be),
         cmocka_unit_test(json_has_every_key),
         cmocka_unit_test(json_is_always_utf8),
         cmocka_unit_test(statuses_of_errors),
