@@ -299,7 +299,9 @@ static bool find_subject(struct call *call, const Itexd__V1__Resolve *request, s
         return true;
     if (holder->pid <= 0 || process_identify(holder->pid, &owner, &start) < 0 ||
         (holder->has_start_time && holder->start_time != start)) {
-        call_refuse(call, REFUSED_FIELD, "the holder is no running process; check its pid");
+        call_refuse(
+            call, REFUSED_FIELD,
+            "the holder is no running process of this node; check its pid, which inside a container is another");
         return false;
     }
     if (owner != call->who.uid && !call_is_administrator(call)) {

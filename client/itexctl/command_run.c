@@ -8,6 +8,7 @@
 #include "client/itexctl/output.h"
 #include "client/itexctl/plan.h"
 #include "client/itexctl/quote.h"
+#include "client/itexctl/supervise.h"
 #include "client/itexctl/words.h"
 #include "proto/cleanup.h"
 
@@ -18,7 +19,7 @@
 
 struct run_values {
     struct ask ask;
-    bool dry_run, quiet;
+    bool dry_run, quiet, supervise;
 };
 
 /* ---- Launchers -------------------------------------------------------------------------------------- */
@@ -108,13 +109,14 @@ static int execute(char **command)
                 error == ENOENT ? "command not found" : strerror(error));
 }
 
-static int run_unmanaged(const struct ask *ask, char **command, const struct failure *failure)
+static int run_unmanaged(const struct run_values *values, char **command, const struct failure *failure)
 {
+    const struct ask *ask = &values->ask;
     CLEANUP(apply_plan_free) struct apply_plan plan = APPLY_PLAN_INIT;
     note("running the command without a decision, its environment stays as it is: %s", failure->text);
     if (plan_unmanaged(ask, &plan) < 0 || apply_plan_setenv(&plan) < 0)
         return fail(EXIT_INTERNAL, "out of memory");
-    return execute(command);
+    return values->supervise ? supervise(command, NULL) : execute(command);
 }
 
 static int run_decided(const struct run_values *values, struct decided *decided, char **command)
@@ -130,7 +132,7 @@ static int run_decided(const struct run_values *values, struct decided *decided,
         summarise(decided);
     if (!decided->request->launcher) /* the ranks ask and accept for themselves */
         decided_accept(decided);
-    return execute(command);
+    return values->supervise ? supervise(command, decided->connection) : execute(command);
 }
 
 /* On one line, so that it can be copied. */
@@ -205,7 +207,7 @@ static int run_run(struct context *context, const struct operands *operands)
         if (failure.unavailable && !values->ask.require && values->dry_run)
             return show_unmanaged(context, command, &failure);
         if (failure.unavailable && !values->ask.require)
-            return run_unmanaged(&values->ask, command, &failure);
+            return run_unmanaged(values, command, &failure);
         return failure_report(&failure);
     }
     if (values->dry_run)
@@ -218,6 +220,8 @@ static int run_run(struct context *context, const struct operands *operands)
 static const struct option_def options[] = {
     {"dry-run", OPTION_FLAG, offsetof(struct run_values, dry_run), NULL, "show what would be done, run nothing"},
     {"quiet", OPTION_FLAG, offsetof(struct run_values, quiet), NULL, "say nothing about a decision that works out"},
+    {"supervise", OPTION_FLAG, offsetof(struct run_values, supervise), NULL,
+     "stay as the command's parent until all it started has ended"},
 };
 static const char *const formats[] = {"text", "json", NULL};
 static const struct option_group groups[] = {
