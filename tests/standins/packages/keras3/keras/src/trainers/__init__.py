@@ -1,0 +1,1 @@
+from keras.src.trainers import trainer  # noqa: F401
