@@ -274,13 +274,17 @@ def test_tensorflow_that_is_something_else(job, tmp_path):
     assert "runs without" in said(result)[0]
 
 
-def test_a_tensorflow_that_fails_fails_as_without(job, tmp_path):
+@pytest.mark.parametrize("first", ["tensorflow", "keras"])
+def test_a_tensorflow_that_fails_fails_as_without(job, tmp_path, first):
+    """And is not imported a second time: the real one was seen to hang then."""
     python = standins.virtual_environment(tmp_path / "venv", itex=None)
     site = next((tmp_path / "venv" / "lib").glob("python3*/site-packages"))
-    (site / "tensorflow" / "__init__.py").write_text("raise ImportError('libsomething.so is missing')\n")
-    result = job(python, "import tensorflow\n", "--keras", "0")
-    assert result.returncode == 1
-    assert "ImportError: libsomething.so is missing" in result.stderr.splitlines()[-1]
+    (site / "tensorflow" / "__init__.py").write_text(
+        "print('tried')\nraise ImportError('libx.so is missing')\n"
+    )
+    result = job(python, f"import {first}\n", "--keras", "0")
+    assert (result.returncode, result.stdout) == (1, "tried\n")
+    assert "ImportError: libx.so is missing" in result.stderr.splitlines()[-1]
 
 
 def test_a_service_that_has_gone_meanwhile(node, job, newest):

@@ -131,9 +131,13 @@ class Job:
         return {"tensorflow": self.around_tensorflow, ITEX_KERAS3: self.around_itex_keras3}.get(name)
 
     def import_tensorflow_first(self) -> None:
-        """ITEX's loader gives up where Keras has been imported before it."""
+        """ITEX's loader gives up where Keras has been imported before it.
+
+        Where TensorFlow cannot be imported, Keras cannot either, and fails with the same exception: a second
+        try in the same process was seen to hang.
+        """
         if _keras_backend() == "tensorflow" and importlib.util.find_spec("tensorflow") is not None:
-            self.guarded(importlib.import_module, "tensorflow")
+            importlib.import_module("tensorflow")
 
     # ---- Around TensorFlow's import ------------------------------------------------------------------
 
@@ -169,6 +173,11 @@ class Job:
         decision = self.decision()
         if decision is None:
             return
+        if got.pjrt is not None and got.pjrt != got.devices:
+            say(
+                f"TensorFlow lists {_count(got.devices)} and PJRT has {got.pjrt}: ITEX_TILE_AS_DEVICE and "
+                "SYCL_TILE_AS_DEVICE are not equal"
+            )
         matches = decision.report(got.mode, got.devices)
         if matches is None:
             matches = got.mode == decision.mode and got.devices >= len(decision.devices)
@@ -232,7 +241,7 @@ def _cause(changed: Sequence[str], got: mode.Effective) -> str:
             if flavour == "none"
             else "the installed intel-extension-for-tensorflow-lib is the one for the CPU"
         )
-    if not mode.process_imported_itex():
+    if mode.itex_plugin() is None:
         return "TensorFlow did not load ITEX's plugin"
     return "nothing was found that explains it"
 

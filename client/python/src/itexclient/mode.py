@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
+import re
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,11 +21,16 @@ XLA_SETS = ("ITEX_REMAPPER", "ITEX_LAYOUT_OPT", "ITEX_ENABLE_MULTIPLE_STREAM", "
 
 @dataclass(frozen=True)
 class Effective:
-    """mode: "npd+xla", "npd", "stream-executor", "none" on the CPU, or None where it cannot be told.
-    devices: XPUs that TensorFlow lists."""
+    """What was read, and where something cannot be told, why.
+
+    mode: "npd+xla", "npd", "stream-executor", "none" on the CPU, or None. devices: the XPUs of TensorFlow.
+    pjrt: those of PJRT, which ITEX counts by another variable; None where there is no PJRT, or it cannot
+    be asked.
+    """
 
     mode: str | None
     devices: int
+    pjrt: int | None = None
     why: str = ""
 
 
@@ -86,14 +91,63 @@ def effective(tensorflow: Any, before: frozenset[str]) -> Effective:
         return Effective("stream-executor", len(xpus))
     xla = _xla(tensorflow, before)
     if xla is None:
-        return Effective(None, len(xpus), f"{', '.join(XLA_SETS)} were all set before the import")
-    return Effective("npd+xla" if xla else "npd", len(xpus))
+        why = f"{', '.join(XLA_SETS)} were all set before the import"
+        return Effective(None, len(xpus), _pjrt_devices(tensorflow), why)
+    return Effective("npd+xla" if xla else "npd", len(xpus), _pjrt_devices(tensorflow))
 
 
-def process_imported_itex() -> bool:
-    """Whether TensorFlow loaded ITEX's plugin: by the libraries this process has mapped."""
+def itex_plugin() -> str | None:
+    """Path of ITEX's plugin, where TensorFlow has loaded it: by the libraries this process has mapped."""
     try:
         maps = Path("/proc/self/maps").read_text(errors="replace")
     except OSError:
-        return "intel_extension_for_tensorflow" in sys.modules
-    return "libitex_" in maps
+        return None
+    found = re.search(r"\s(/\S*/libitex_\w+\.so)$", maps, re.MULTILINE)
+    return found.group(1) if found else None
+
+
+# ---- PJRT ---------------------------------------------------------------------------------------------
+
+_API_HEADER = 5  # words before the first function: size, private, and a version of three
+_ADDRESSABLE_DEVICES = 16  # PJRT_Client_AddressableDevices among the functions; PJRT only ever appends
+
+
+class _AddressableDevicesArgs(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_size_t),
+        ("private", ctypes.c_void_p),
+        ("client", ctypes.c_void_p),
+        ("devices", ctypes.c_void_p),
+        ("n_devices", ctypes.c_size_t),
+    ]
+
+
+def _pjrt_client(tensorflow: Any) -> int | None:
+    library = ctypes.CDLL(str(Path(tensorflow.__file__).parent / "libtensorflow_cc.so.2"))
+    library.TF_NewStatus.restype = ctypes.c_void_p
+    library.TF_GetPjRtCClient.restype = ctypes.c_void_p
+    status = ctypes.c_void_p(library.TF_NewStatus())
+    client: int | None = library.TF_GetPjRtCClient(b"XPU", status)
+    library.TF_DeleteStatus(status)
+    return client
+
+
+def _count_addressable(plugin: str, client: int) -> int | None:
+    get_api = ctypes.CDLL(plugin).GetPjrtApi
+    get_api.restype = ctypes.POINTER(ctypes.c_size_t)
+    api = get_api()
+    index = _API_HEADER + _ADDRESSABLE_DEVICES
+    if not api or api[0] < (index + 1) * ctypes.sizeof(ctypes.c_size_t):
+        return None
+    function = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(api[index])
+    arguments = _AddressableDevicesArgs(ctypes.sizeof(_AddressableDevicesArgs), None, client, None, 0)
+    return None if function(ctypes.byref(arguments)) else arguments.n_devices
+
+
+def _pjrt_devices(tensorflow: Any) -> int | None:
+    plugin = itex_plugin()
+    try:
+        client = _pjrt_client(tensorflow) if plugin else None
+        return _count_addressable(plugin, client) if plugin and client else None
+    except (OSError, AttributeError):
+        return None
