@@ -43,6 +43,8 @@ MAJOR, MINOR = 1, 1
 NOBODY = 65534
 # What an instrumented build reads, handed on to programs whose environment is otherwise their own.
 INSTRUMENTED = {name: os.environ[name] for name in ("ASAN_OPTIONS", "TSAN_OPTIONS") if name in os.environ}
+# meson names the folders of our libraries, a loader and a driver among them that stand in for the system's
+os.environ.pop("LD_LIBRARY_PATH", None)
 SLOW = float(os.environ.get("ITEXD_TEST_SLOWNESS", "1"))  # sanitizer and loaded builds raise it
 TIMEOUT = 20 * SLOW
 
@@ -539,6 +541,13 @@ def start_time(pid):
 
 def peer_credentials(sock):
     return struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+
+
+def installed(library):
+    """Where the system's own is; None where there is none."""
+    known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True).stdout
+    places = [line.split(" => ")[1] for line in known.splitlines() if line.strip().startswith(f"{library} ")]
+    return places[0] if places else None
 
 
 def is_instrumented(program):

@@ -24,16 +24,9 @@ PERFMON = 1 << 38
 FIRST, SECOND = "86800000-d50b-0000-0000-000000000000", "86800000-d50b-0000-0100-000000000000"
 
 
-def installed(library):
-    """Where it is; None where it is not."""
-    known = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True).stdout
-    places = [line.split(" => ")[1] for line in known.splitlines() if line.strip().startswith(f"{library} ")]
-    return places[0] if places else None
-
-
 pytestmark = [
     pytest.mark.skipif(
-        not installed(DRIVER),
+        not harness.installed(DRIVER),
         reason=f"there is no {DRIVER}: install intel-opencl-icd to try the real driver",
     ),
     pytest.mark.skipif(
@@ -215,7 +208,7 @@ def test_the_workers_environment_is_made_from_nothing(emulated):
 
 def test_a_crash_in_sysman_is_survived(emulated):
     """The driver's own, in its own code: the worker comes back without sysman, and the inventory stays."""
-    node = emulated(LD_LIBRARY_PATH=CRASHING, CRASHING_SYSMAN_DRIVER=installed(DRIVER))
+    node = emulated(LD_LIBRARY_PATH=CRASHING, CRASHING_SYSMAN_DRIVER=harness.installed(DRIVER))
     worker = node.worker()
     assert worker["state"] == "up"
     assert worker["restarts"] == 1

@@ -6,11 +6,10 @@ names the folder of a real one, that is taken in the stand-in's place.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import re
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,19 +20,8 @@ from worker_process import METRICS, Died, Worker
 
 NEWER = os.environ.get("ITEXD_TEST_LOADER", str(harness.SIMZE_LOADER))
 LOADERS = {"installed": {}, "newer": {"LD_LIBRARY_PATH": NEWER}}
-LOOK = "import ctypes; print(hasattr(ctypes.CDLL('libze_loader.so.1'), 'zesInit'))"
-
-
-def way_of_the_installed():
-    """In a process of its own: this one may have been started with the folders of other loaders."""
-    environment = {"PATH": os.environ["PATH"]}
-    found = subprocess.run(
-        [sys.executable, "-c", LOOK], env=environment, capture_output=True, check=True
-    ).stdout
-    return "zes" if found == b"True\n" else "legacy"
-
-
-WAYS = {"installed": way_of_the_installed(), "newer": "zes"}
+HAS_ZES_INIT = hasattr(ctypes.CDLL(harness.installed("libze_loader.so.1")), "zesInit")
+WAYS = {"installed": "zes" if HAS_ZES_INIT else "legacy", "newer": "zes"}
 PROBE = harness.BUILD / "tests" / "tools" / "libprobe-driver.so"
 VALIDATION = {"ZE_ENABLE_VALIDATION_LAYER": "1", "ZE_ENABLE_PARAMETER_VALIDATION": "1"}
 FIRST, SECOND = "0000:3a:00.0", "0000:4a:00.0"
