@@ -20,6 +20,7 @@
 #include <sys/acl.h>
 #include <sys/file.h>
 #include <time.h>
+#include <unistd.h>
 
 #define NODES "/dev/dri/"
 #define LOCK_NAME ".lock"
@@ -35,6 +36,7 @@ struct access {
 struct node {
     const char *name;
     int fd; /* O_PATH; -1: there is none */
+    uid_t owner;
     struct record now;
 };
 #define NODE_NULL                                                                                                      \
@@ -60,6 +62,22 @@ static void acl_textp(char **text)
         acl_free(*text);
 }
 
+/* What there is to do, or to know. */
+static const char *hint(int result)
+{
+    switch (result) {
+    case -EPERM:
+        return " (itexd needs CAP_FOWNER for that)";
+    case -ENOTTY:
+        return " (it is no character device)";
+    case -EBADMSG:
+        return " (its record in itexd's runtime directory is damaged: set the node's access as it has to be, and "
+               "remove the record)";
+    default:
+        return "";
+    }
+}
+
 static int fail(char *error, size_t size, int result, const char *format, ...) __attribute__((format(printf, 4, 5)));
 static int fail(char *error, size_t size, int result, const char *format, ...)
 {
@@ -70,8 +88,7 @@ static int fail(char *error, size_t size, int result, const char *format, ...)
     used = vsnprintf(error, size, format, arguments);
     va_end(arguments);
     if (used >= 0 && (size_t)used < size)
-        snprintf(error + used, size - (size_t)used, ": %s%s", strerror(-result),
-                 result == -EPERM ? " (itexd needs CAP_FOWNER for that)" : "");
+        snprintf(error + used, size - (size_t)used, ": %s%s", strerror(-result), hint(result));
     return result;
 }
 
@@ -168,6 +185,7 @@ static int open_node(const struct access *access, const char *name, struct node 
         return -errno;
     if (!S_ISCHR(status.st_mode))
         return -ENOTTY;
+    node->owner = status.st_uid;
     int error = record_of(&status, &node->now);
     return error < 0 ? error : 1;
 }
@@ -218,18 +236,25 @@ static unsigned owner_permissions(acl_t acl)
     return permissions;
 }
 
-static acl_t make_restricted(acl_t original, const uint32_t *uids, size_t n_uids)
+static bool is_listed(uint32_t uid, const uint32_t *uids, size_t n_uids)
 {
-    acl_t acl = acl_init((int)n_uids + 4);
+    for (size_t i = 0; i < n_uids; i++)
+        if (uids[i] == uid)
+            return true;
+    return false;
+}
+
+/* `own` may open it too, unless it is the owner, whose entry stays: the device worker runs as that user. */
+static acl_t make_restricted(acl_t original, uid_t owner, uint32_t own, const uint32_t *uids, size_t n_uids)
+{
+    acl_t acl = acl_init((int)n_uids + 5);
     bool failed = !acl;
 
     failed = failed || add_entry(&acl, ACL_USER_OBJ, NULL, owner_permissions(original)) < 0;
-    for (size_t i = 0; !failed && i < n_uids; i++) {
-        bool again = false;
-        for (size_t j = 0; j < i; j++)
-            again |= uids[j] == uids[i];
-        failed = !again && add_entry(&acl, ACL_USER, &uids[i], ACL_READ | ACL_WRITE) < 0;
-    }
+    for (size_t i = 0; !failed && i < n_uids; i++)
+        failed = !is_listed(uids[i], uids, i) && add_entry(&acl, ACL_USER, &uids[i], ACL_READ | ACL_WRITE) < 0;
+    if (!failed && own != owner && !is_listed(own, uids, n_uids))
+        failed = add_entry(&acl, ACL_USER, &own, ACL_READ | ACL_WRITE) < 0;
     failed = failed || add_entry(&acl, ACL_GROUP_OBJ, NULL, 0) < 0 ||
              add_entry(&acl, ACL_MASK, NULL, ACL_READ | ACL_WRITE) < 0 || add_entry(&acl, ACL_OTHER, NULL, 0) < 0 ||
              acl_valid(acl) < 0;
@@ -281,7 +306,7 @@ static int restrict_node(const struct access *access, struct node *node, const u
     CLEANUP(acl_freep) acl_t original = acl_from_text(record.acl);
     if (!original)
         return -EBADMSG;
-    CLEANUP(acl_freep) acl_t acl = make_restricted(original, uids, n_uids);
+    CLEANUP(acl_freep) acl_t acl = make_restricted(original, node->owner, geteuid(), uids, n_uids);
     int result = acl ? put_acl(node, acl) : -ENOMEM;
     if (result < 0 && made == 1)
         record_drop(access->records, node->name); /* nothing was changed */

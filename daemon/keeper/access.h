@@ -1,8 +1,9 @@
 /*
  * Who may open a device's node: restricted to some users, and put back exactly as it was.
  *
- * A restricted node has an entry for each of the users, its owner's entry as before, nothing for group and others, and
- * a mask of rw: so st_mode stays what it looks like without an ACL. What was there before is in a record,
+ * A restricted node has an entry for each of the users and for the one that this process runs as (the device worker,
+ * which watches the card, does too), its owner's entry as before, nothing for group and others, and a mask of rw: so
+ * st_mode stays what it looks like without an ACL. What was there before is in a record,
  * RUNTIME/access/NAME, written before the first change and removed behind the last; a keeper that was killed in between
  * leaves a record of the original, never of a restriction. A record of another boot, or of a node that was made anew
  * since (other inode or device number), is of no use any more and dropped.

@@ -87,7 +87,8 @@ static void handle(void *context, const Itexd__Child__Request *request, Itexd__C
         restore_access(keeper, request->restore_access, reply);
         break;
     case ITEXD__CHILD__REQUEST__BODY_SCAN:
-        reply->usage = usage_scan(keeper->usage, (const char *const *)request->scan->bdfs, request->scan->n_bdfs);
+        reply->usage = usage_scan(keeper->usage, (const char *const *)request->scan->bdfs, request->scan->n_bdfs,
+                                  request->scan->has_uid ? &request->scan->uid : NULL);
         reply->body_case = ITEXD__CHILD__REPLY__BODY_USAGE;
         break;
     default:

@@ -238,18 +238,23 @@ static void look_at(struct usage *usage, struct process *process, const char *co
         report(usage, process, command, &use, bdfs, n_bdfs);
 }
 
+static bool is_asked(const struct process *process, const uint32_t *uid)
+{
+    return !uid || process->uid == *uid;
+}
+
 /* What a look that ended early has not reached is first in the next: the ones looked at longest ago. */
-static uint64_t oldest_look(const struct table *table)
+static uint64_t oldest_look(const struct table *table, const uint32_t *uid)
 {
     uint64_t oldest = UINT64_MAX;
 
     for (size_t i = 0; i < table->n; i++)
-        if (table->items[i].looked < oldest)
+        if (is_asked(&table->items[i], uid) && table->items[i].looked < oldest)
             oldest = table->items[i].looked;
     return oldest;
 }
 
-Itexd__Child__Usage *usage_scan(struct usage *usage, const char *const *bdfs, size_t n_bdfs)
+Itexd__Child__Usage *usage_scan(struct usage *usage, const char *const *bdfs, size_t n_bdfs, const uint32_t *uid)
 {
     const uint64_t until = clock_steady_ms() + USAGE_BUDGET_MS;
     struct table *table = &usage->known;
@@ -260,11 +265,11 @@ Itexd__Child__Usage *usage_scan(struct usage *usage, const char *const *bdfs, si
     list_processes(usage);
     usage->look++;
     for (size_t i = 0; i < table->n; i++)
-        if (table->items[i].on_card)
+        if (table->items[i].on_card && is_asked(&table->items[i], uid))
             look_at(usage, &table->items[i], bdfs, n_bdfs);
-    for (uint64_t turn; (turn = oldest_look(table)) < usage->look;)
+    for (uint64_t turn; (turn = oldest_look(table, uid)) < usage->look;)
         for (size_t i = 0; i < table->n; i++) {
-            if (table->items[i].looked != turn)
+            if (table->items[i].looked != turn || !is_asked(&table->items[i], uid))
                 continue;
             if (clock_steady_ms() >= until)
                 return &usage->reply;

@@ -20,7 +20,8 @@ struct usage;
 
 int usage_open(const char *device_root, struct usage **out, char *error, size_t size);
 void usage_close(struct usage *usage);
-/* Of these cards (PCI addresses). Valid until the next call; never NULL. */
-Itexd__Child__Usage *usage_scan(struct usage *usage, const char *const *bdfs, size_t n_bdfs);
+/* Of these cards (PCI addresses), which should be all there are, for who is on none of them is looked at last the next
+ * time; uid: only that user's processes, NULL: all. Valid until the next call; never NULL. */
+Itexd__Child__Usage *usage_scan(struct usage *usage, const char *const *bdfs, size_t n_bdfs, const uint32_t *uid);
 
 #endif
