@@ -61,7 +61,7 @@ static void refuse(struct asking *asking, enum refusal refusal, const char *deta
 {
     struct service *service = asking->service;
     struct request_entry *entry = asking->entry;
-    char text[320];
+    char text[600];
 
     if (detail)
         snprintf(text, sizeof text, "%s", detail); /* it may be the asking's own */

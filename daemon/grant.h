@@ -20,7 +20,7 @@ struct service;
 #define GRANT_NOTES 4
 struct grant_note {
     const char *rule; /* one of the service's own, from a constant */
-    char detail[320];
+    char detail[600];
 };
 
 struct grant {

@@ -360,6 +360,7 @@ static void finish(struct service *service)
     free_event(service->store_ready);
     if (service->base)
         rulesets_deinit(service);
+    devices_stop(service->devices);
     store_closep(&service->store);
     leases_free(service->leases);
     devices_free(service->devices);

@@ -92,8 +92,7 @@ void devices_settle(struct devices *devices)
         return;
     devices->settled = true;
     devices_publish(devices);
-    if (LIST_EMPTY(&devices->puts))
-        devices_end_patience(devices);
+    devices_check_patience(devices);
 }
 
 static void on_early_timeout(evutil_socket_t fd, short what, void *context)
@@ -133,8 +132,7 @@ static void on_put(void *context, int status, uint64_t id)
     LIST_REMOVE(put, link);
     if (device && status == 0 && id != 0)
         device->id = (uint32_t)id;
-    if (put->devices->settled && LIST_EMPTY(&put->devices->puts))
-        devices_end_patience(put->devices);
+    devices_check_patience(put->devices);
     if (put->call)
         call_done(put->call); /* without the database the device is as was asked, until the service ends */
     free(put);
@@ -275,6 +273,12 @@ int devices_init(struct service *service, struct devices **out)
         error = begin(devices);
     devices_explain_none(devices);
     return error;
+}
+
+void devices_stop(struct devices *devices)
+{
+    if (devices && devices->worker)
+        devices_aggregate(devices);
 }
 
 /* The store, which ends before, runs no more callbacks. */

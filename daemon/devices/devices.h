@@ -21,6 +21,8 @@ struct devices;
 /* Also where options say that there are none to be managed (devices: off): then the functions below find none.
  * Reads what the database knows; call after store_open and spawner_attach. 0, -ENOMEM. */
 int devices_init(struct service *service, struct devices **out);
+/* Writes down what was measured since the last time that was due; while there is still a store. NULL is none. */
+void devices_stop(struct devices *devices);
 void devices_free(struct devices *devices);
 /* Options that may change while serving. */
 void devices_apply_options(struct devices *devices);

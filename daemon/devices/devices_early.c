@@ -68,3 +68,9 @@ void devices_end_patience(struct devices *devices)
         early_free(early);
     }
 }
+
+void devices_check_patience(struct devices *devices)
+{
+    if (devices->settled && LIST_EMPTY(&devices->puts))
+        devices_end_patience(devices);
+}

@@ -2,6 +2,7 @@
  * where leases have to know. */
 #include "daemon/devices/card.h"
 #include "daemon/devices/devices_own.h"
+#include "daemon/leases/enforcement.h"
 #include "daemon/leases/leases.h"
 #include "daemon/log.h"
 #include "daemon/service.h"
@@ -95,6 +96,8 @@ void devices_take_inventory(struct devices *devices, const Itexd__Child__Invento
         tell_change(devices, &devices->changes.items[i]);
     judge_presence(devices, inventory);
     devices_publish(devices);
+    enforcement_renew(devices->service->enforcement); /* a card may have other nodes than before */
+    devices_check_patience(devices);                  /* without a card there is nothing to put */
 }
 
 /* ---- Samples ---------------------------------------------------------------------------------------------- */
@@ -201,19 +204,25 @@ static void aggregate_device(struct devices *devices, const struct device *devic
         store_put_samples(devices->service->store, rows, n);
 }
 
-/* Also says again when devices were last seen. */
 void devices_aggregate(struct devices *devices)
+{
+    uint64_t now_ms = clock_wall_ms();
+
+    for (size_t i = 0; i < devices->set.n; i++)
+        aggregate_device(devices, devices->set.items[i], devices->aggregated_wall_ms, now_ms);
+    devices->aggregated_wall_ms = now_ms;
+}
+
+void devices_put_seen(struct devices *devices)
 {
     uint64_t now_ms = clock_wall_ms();
 
     for (size_t i = 0; i < devices->set.n; i++) {
         struct device *device = devices->set.items[i];
 
-        aggregate_device(devices, device, devices->aggregated_wall_ms, now_ms);
         if (!device->present || device->health == DEVICE_STALE)
             continue;
         device->last_seen_ms = now_ms;
         devices_put(devices, device, NULL);
     }
-    devices->aggregated_wall_ms = now_ms;
 }

@@ -38,6 +38,7 @@ struct worker_texts {
 };
 
 struct devices_said; /* devices_status.c */
+struct device_put;   /* devices.c */
 
 struct devices {
     struct service *service;
@@ -63,7 +64,7 @@ struct devices {
     uint64_t interruptions; /* of the store, when devices were last put */
     LIST_HEAD(, device_reset) resets;
     LIST_HEAD(, device_put) puts; /* to the database, on their way */
-    char none[512];               /* devices_none_detail */
+    char none[560];               /* devices_none_detail: a layer and its detail */
     struct devices_said *said;
 };
 
@@ -97,7 +98,10 @@ void devices_take_samples(struct devices *devices, const Itexd__Child__Samples *
 void devices_mark_stale(struct devices *devices, const char *why);
 /* Devices that had changed while leased and are leased no more. */
 void devices_check_changed(struct devices *devices);
+/* Samples since the last time go to the database, as their least, mean and highest value. */
 void devices_aggregate(struct devices *devices);
+/* When the devices that are there were last seen. */
+void devices_put_seen(struct devices *devices);
 
 /* ---- devices_requests.c ------------------------------------------------------------------------------------------ */
 
@@ -108,6 +112,8 @@ struct device *devices_named(struct call *call, const char *name);
 
 /* Requests are answered from now on, with what is known. */
 void devices_end_patience(struct devices *devices);
+/* The same, where there is an inventory and the database has it. */
+void devices_check_patience(struct devices *devices);
 
 /* ---- devices_reset.c --------------------------------------------------------------------------------------------- */
 

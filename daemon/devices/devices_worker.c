@@ -225,8 +225,7 @@ static void on_uevents(void *context, const char *what, unsigned n)
 
     devices_event(devices, NULL, "hot-plug", "%u kernel event%s, the last: %s; the devices are looked at again", n,
                   n == 1 ? "" : "s", what);
-    if (devices->service->enforcement)
-        enforcement_renew(devices->service->enforcement);
+    enforcement_renew(devices->service->enforcement);
     devices_worker_restart(devices, what);
 }
 
@@ -265,6 +264,7 @@ static void on_tick(evutil_socket_t fd, short what, void *context)
     if (now_ms - devices->aggregated_ms >= DEVICES_AGGREGATE_MS) {
         devices->aggregated_ms = now_ms;
         devices_aggregate(devices);
+        devices_put_seen(devices);
     }
     if (!devices->worker)
         return;

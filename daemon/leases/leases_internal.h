@@ -20,7 +20,7 @@
 #define LEASES_RETRY_WRITE_MS 1000
 /* Who would not wait still waits for devices that are just being given back: a matter of the service, not of jobs. */
 #define LEASES_GIVING_BACK_MS 500
-#define LEASES_DETAIL_SIZE 200
+#define LEASES_DETAIL_SIZE 560 /* what devices say, with what to do at its end */
 
 /* What was asked for, for as many processes as there are. Owns its texts. */
 struct terms {

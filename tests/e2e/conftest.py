@@ -10,6 +10,7 @@ import asking
 import harness
 import pytest
 import valgrind
+from device_root import DeviceRoot
 
 
 def pytest_addoption(parser):
@@ -48,6 +49,14 @@ def simulated():
             return harness.Simulated(own, **shape)
 
         yield make
+
+
+@pytest.fixture
+def device_root():
+    """A machine's devices as --device-root takes them, empty yet."""
+    with tempfile.TemporaryDirectory(prefix="itexd-root-", dir="/tmp") as directory:
+        os.chmod(directory, 0o755)
+        yield DeviceRoot(Path(directory))
 
 
 @pytest.fixture
