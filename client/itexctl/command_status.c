@@ -102,8 +102,8 @@ static int print_devices_part(const struct context *context, const Itexd__V1__St
     print_fieldf(&printer, "leases", "%u live, %u waiting, access %s", status->n_leases, status->n_waiting,
                  status->enforcement ? "for their holders only" : "not restricted");
     if (status->foreign_use)
-        print_fieldf(&printer, "foreign use", "%u processes without a lease; %s", status->n_foreign,
-                     status->foreign_use);
+        print_fieldf(&printer, "foreign use", "%u process%s without a lease; %s", status->n_foreign,
+                     status->n_foreign == 1 ? "" : "es", status->foreign_use);
     else
         print_field(&printer, "foreign use", "not watched");
     return 0;

@@ -123,8 +123,8 @@ static void fill_firmware(struct info_item *item, const Itexd__Child__Card *card
 static void fill_foreign(struct info_item *item, struct call *call, const struct device *device)
 {
     const struct foreign_use *uses = NULL;
-    bool all_users, sees_all = call_is_administrator(call);
-    size_t n = call->service->enforcement ? enforcement_foreign(call->service->enforcement, &uses, &all_users) : 0;
+    bool sees_all = call_is_administrator(call);
+    size_t n = call->service->enforcement ? enforcement_foreign(call->service->enforcement, &uses) : 0;
 
     for (size_t i = 0; i < n && item->info.n_foreign < MAX_FOREIGN; i++) {
         Itexd__V1__ForeignUse *to = &item->foreign[item->info.n_foreign];

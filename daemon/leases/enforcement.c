@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 #define TICK_MS 1000
-#define RENEW_TICKS 10
+#define RENEW_MS 10000
 #define NODES_PER_CARD 2
 
 /* ---- Cards and nodes ------------------------------------------------------------------------------------------ */
@@ -59,32 +59,36 @@ static int want(struct enforcement *enforcement, const char *key, const uint32_t
     return 0;
 }
 
-/* How many nodes the card has; -EAGAIN: that is not known yet. */
+/* How many nodes the card has; -EAGAIN: that is not known before the first inventory, for the database does not. */
 static int nodes_of(const struct enforcement *enforcement, const char *key, char *nodes[NODES_PER_CARD])
 {
     struct devices *devices = enforcement->service->devices;
     const struct device *device = devices ? devices_find(devices, key) : NULL;
     int n = 0;
 
-    if (!device || !device->card)
-        return devices && devices_settled(devices) ? 0 : -EAGAIN;
-    if (device->card->render_node)
+    if (device && device->card && device->card->render_node)
         nodes[n++] = device->card->render_node;
-    if (device->card->card_node)
+    if (device && device->card && device->card->card_node)
         nodes[n++] = device->card->card_node;
-    return n;
+    return n > 0 || (devices && devices_inventory(devices)) ? n : -EAGAIN;
 }
 
 /* ---- Saying it to the keeper ---------------------------------------------------------------------------------- */
 
-static void note_result(struct enforcement *enforcement, const char *error)
+/* key "": of what is put back. error NULL: it was done. */
+static void note_result(struct enforcement *enforcement, const char *key, const char *error)
 {
+    struct access_problem *problem = &enforcement->problem;
+    const bool same = strcmp(problem->key, key) == 0;
+
     if (!error) {
-        enforcement->problem[0] = '\0';
+        if (same)
+            problem->text[0] = '\0';
         return;
     }
-    const bool again = strncmp(enforcement->problem, error, sizeof enforcement->problem - 1) == 0;
-    snprintf(enforcement->problem, sizeof enforcement->problem, "%s", error);
+    const bool again = same && strncmp(problem->text, error, sizeof problem->text - 1) == 0;
+    snprintf(problem->key, sizeof problem->key, "%s", key);
+    snprintf(problem->text, sizeof problem->text, "%s", error);
     if (!again && enforcement->service->devices)
         devices_event(enforcement->service->devices, NULL, "enforcement-failed", "%s", error);
 }
@@ -98,19 +102,51 @@ static void finish_order(struct access_order *order, int error, const char *why)
     free(order);
 }
 
+static void note_order(struct access_order *order, const char *error)
+{
+    struct enforcement *enforcement = order->enforcement;
+
+    if (order->restricting) {
+        note_result(enforcement, order->key, error);
+    } else if (error) {
+        enforcement->clean = false; /* it is tried again with all that nobody wants restricted */
+        note_result(enforcement, "", error);
+    }
+}
+
+/* The next keeper is asked again, as long as the order waits. */
 static void on_order_done(void *context, const Itexd__Child__Reply *reply)
 {
     struct access_order *order = context;
-    const char *error = reply ? reply->error : "the keeper ended before it had answered";
 
-    note_result(order->enforcement, error);
-    finish_order(order, error ? -EIO : 0, error ? error : "");
+    if (!reply) {
+        order->asked = false;
+        event_active(order->enforcement->tick, EV_TIMEOUT, 0);
+        return;
+    }
+    note_order(order, reply->error);
+    finish_order(order, reply->error ? -EIO : 0, reply->error ? reply->error : "");
 }
 
-static void on_renewed(void *context, const Itexd__Child__Reply *reply)
+static void tick_again(struct enforcement *enforcement)
 {
+    static const struct timeval again = {.tv_sec = TICK_MS / 1000};
+
+    event_add(enforcement->tick, &again);
+}
+
+static void on_cleaned(void *context, const Itexd__Child__Reply *reply)
+{
+    struct enforcement *enforcement = context;
+
+    enforcement->cleaning = false;
+    enforcement->clean = reply && !reply->error;
     if (reply)
-        note_result(context, reply->error);
+        note_result(enforcement, "", reply->error);
+    if (!enforcement->on && enforcement->clean)
+        event_active(enforcement->tick, EV_TIMEOUT, 0); /* it may have been all there was to do */
+    else
+        tick_again(enforcement);
 }
 
 static int say_card(struct enforcement *enforcement, const char *key, char **nodes, size_t n_nodes, child_reply_fn done,
@@ -149,32 +185,19 @@ static void clean_up(struct enforcement *enforcement)
     Itexd__Child__Request request = ITEXD__CHILD__REQUEST__INIT;
     Itexd__Child__RestoreAccess restoration = ITEXD__CHILD__RESTORE_ACCESS__INIT;
 
+    if (enforcement->clean || enforcement->cleaning || !keeper_takes(enforcement))
+        return;
     restoration.except = keep;
     for (size_t i = 0; i < enforcement->n_wanted; i++) {
         int n = nodes_of(enforcement, enforcement->wanted[i].key, keep + restoration.n_except);
-        if (n <= 0)
+        if (n < 0)
             return;
         restoration.n_except += (size_t)n;
     }
     request.body_case = ITEXD__CHILD__REQUEST__BODY_RESTORE_ACCESS;
     request.restore_access = &restoration;
-    if (child_request(enforcement->keeper, &request, KEEPER_DEADLINE_MS, on_renewed, enforcement) == 0)
-        enforcement->clean = true;
-}
-
-void enforcement_renew(struct enforcement *enforcement)
-{
-    char *nodes[NODES_PER_CARD];
-
-    if (!enforcement || !keeper_takes(enforcement))
-        return;
-    for (size_t i = 0; i < enforcement->n_wanted; i++) {
-        int n = nodes_of(enforcement, enforcement->wanted[i].key, nodes);
-        if (n > 0)
-            say_card(enforcement, enforcement->wanted[i].key, nodes, (size_t)n, on_renewed, enforcement);
-    }
-    if (!enforcement->clean)
-        clean_up(enforcement);
+    if (child_request(enforcement->keeper, &request, KEEPER_DEADLINE_MS, on_cleaned, enforcement) == 0)
+        enforcement->cleaning = true;
 }
 
 /* ---- Orders --------------------------------------------------------------------------------------------------- */
@@ -190,8 +213,15 @@ static const char *hopeless(const struct enforcement *enforcement, const struct 
 
 static void try_order(struct enforcement *enforcement, struct access_order *order)
 {
+    const struct devices *devices = enforcement->service->devices;
     char *nodes[NODES_PER_CARD];
     int n = nodes_of(enforcement, order->key, nodes);
+
+    order->restricting = find_wanted(enforcement, order->key) != NULL;
+    if (n < 0 && enforcement->on && !(devices && devices_settled(devices))) {
+        order->give_up_ms = clock_steady_ms() + KEEPER_WAIT_MS; /* the devices take their own time, which is bounded */
+        return;
+    }
     int error = n > 0 && keeper_takes(enforcement)
                     ? say_card(enforcement, order->key, nodes, (size_t)n, on_order_done, order)
                     : -EAGAIN;
@@ -200,13 +230,13 @@ static void try_order(struct enforcement *enforcement, struct access_order *orde
         order->asked = true;
         return;
     }
-    if (n == 0 || !enforcement->on) {
-        finish_order(order, 0, ""); /* nobody can open what has no node */
+    if (n <= 0 || !enforcement->on) {
+        finish_order(order, 0, ""); /* it has no node; or the inventory is late, with which it is said again */
         return;
     }
     const char *why = hopeless(enforcement, order);
     if (why) {
-        note_result(enforcement, why);
+        note_order(order, why);
         finish_order(order, -EIO, why);
     }
 }
@@ -222,15 +252,13 @@ static void try_orders(struct enforcement *enforcement)
     }
 }
 
-int enforcement_set(struct enforcement *enforcement, const char *key, const uint32_t *uids, size_t n_uids,
-                    enforcement_done_fn done, void *context)
+/* What is wanted of the card is said, as soon as it can be. */
+static int add_order(struct enforcement *enforcement, const char *key, enforcement_done_fn done, void *context)
 {
     struct access_order *order = calloc(1, sizeof *order);
 
-    if (!order || want(enforcement, key, uids, n_uids) < 0) {
-        free(order);
+    if (!order)
         return -ENOMEM;
-    }
     order->enforcement = enforcement;
     snprintf(order->key, sizeof order->key, "%s", key);
     order->done = done;
@@ -241,29 +269,53 @@ int enforcement_set(struct enforcement *enforcement, const char *key, const uint
     return 0;
 }
 
-static void tick_again(struct enforcement *enforcement)
+int enforcement_set(struct enforcement *enforcement, const char *key, const uint32_t *uids, size_t n_uids,
+                    enforcement_done_fn done, void *context)
 {
-    static const struct timeval again = {.tv_sec = TICK_MS / 1000};
-
-    event_add(enforcement->tick, &again);
+    if (want(enforcement, key, uids, n_uids) < 0)
+        return -ENOMEM;
+    return add_order(enforcement, key, done, context);
 }
 
-/* Nodes made anew without a kernel event that was seen are found by saying it again every RENEW_TICKS. */
+static bool is_ordered(const struct enforcement *enforcement, const char *key)
+{
+    const struct access_order *order;
+
+    TAILQ_FOREACH(order, &enforcement->orders, link)
+    if (!order->asked && strcmp(order->key, key) == 0)
+        return true;
+    return false;
+}
+
+void enforcement_renew(struct enforcement *enforcement)
+{
+    if (!enforcement || !enforcement->keeper)
+        return;
+    enforcement->renew_ms = clock_steady_ms() + RENEW_MS;
+    for (size_t i = 0; i < enforcement->n_wanted; i++)
+        if (!is_ordered(enforcement, enforcement->wanted[i].key))
+            add_order(enforcement, enforcement->wanted[i].key, NULL, NULL); /* without memory: the next time */
+    clean_up(enforcement);
+    event_active(enforcement->tick, EV_TIMEOUT, 0); /* others may have waited for the nodes to be known */
+}
+
+/* Nodes made anew without a kernel event that was seen are found by saying it again every RENEW_MS. */
 static void on_tick(evutil_socket_t fd, short what, void *context)
 {
     struct enforcement *enforcement = context;
 
     (void)fd;
     (void)what;
-    try_orders(enforcement);
-    if (!enforcement->clean || ++enforcement->ticks % RENEW_TICKS == 0)
-        enforcement_renew(enforcement);
-    if (enforcement->keeper && !enforcement->on && !enforcement->watch.on && enforcement->clean &&
-        child_state(enforcement->keeper) == CHILD_UP) {
-        child_stop(enforcement->keeper, "everything is restored"); /* behind the answer to clean_up's request */
+    if (!enforcement->keeper)
         return;
-    }
-    if (enforcement->keeper && (!enforcement->clean || enforcement->n_wanted || !TAILQ_EMPTY(&enforcement->orders)))
+    if (enforcement->n_wanted && clock_steady_ms() >= enforcement->renew_ms)
+        enforcement_renew(enforcement);
+    try_orders(enforcement);
+    clean_up(enforcement);
+    const bool only_to_restore = !enforcement->on && !enforcement->watch.on;
+    if (only_to_restore && enforcement->clean)
+        child_stop(enforcement->keeper, "everything is restored");
+    else if (!enforcement->clean || enforcement->n_wanted || !TAILQ_EMPTY(&enforcement->orders))
         tick_again(enforcement);
 }
 
@@ -276,7 +328,6 @@ static void on_up(void *context)
     log_event(LOG_INFO, "keeper-up", LOG_NUMBER("pid", child_pid(enforcement->keeper)));
     enforcement->clean = false;
     enforcement_renew(enforcement);
-    try_orders(enforcement);
     watch_start(enforcement);
 }
 
@@ -284,6 +335,7 @@ static void on_down(void *context, const struct child_death *death)
 {
     struct enforcement *enforcement = context;
 
+    watch_stop(&enforcement->watch);
     if (death->asked)
         return;
     enforcement->clean = false;
@@ -355,9 +407,6 @@ int enforcement_init(struct service *service, struct enforcement **out)
         enforcement_free(enforcement);
         return error;
     }
-    if (enforcement->on && !spawner_has_fowner(service->spawner) && geteuid() != 0)
-        snprintf(enforcement->problem, sizeof enforcement->problem,
-                 "enforcement is on, but itexd was not given CAP_FOWNER; add it to the unit, see docs/devices.md");
     *out = enforcement;
     return 0;
 }
@@ -391,6 +440,12 @@ bool enforcement_on(const struct enforcement *enforcement)
     return enforcement && enforcement->on;
 }
 
+/* Without it root may still restrict its own nodes. */
+static bool lacks_fowner(const struct enforcement *enforcement)
+{
+    return enforcement->on && !spawner_has_fowner(enforcement->service->spawner) && geteuid() != 0;
+}
+
 void enforcement_problem(const struct enforcement *enforcement, char *text, size_t size)
 {
     text[0] = '\0';
@@ -399,6 +454,11 @@ void enforcement_problem(const struct enforcement *enforcement, char *text, size
     enum child_state state = child_state(enforcement->keeper);
     if (state == CHILD_GIVEN_UP || state == CHILD_STUCK)
         snprintf(text, size, "the keeper is %s: %s", child_state_name(state), child_last_death(enforcement->keeper));
+    else if (lacks_fowner(enforcement))
+        snprintf(
+            text, size,
+            "enforcement is on, but itexd was not given CAP_FOWNER, so that no device can be leased; add it to the "
+            "unit, see docs/devices.md");
     else
-        snprintf(text, size, "%s", enforcement->problem);
+        snprintf(text, size, "%s", enforcement->problem.text);
 }

@@ -27,14 +27,15 @@ bool enforcement_on(const struct enforcement *enforcement);
 typedef void (*enforcement_done_fn)(void *context, int error, const char *why);
 int enforcement_set(struct enforcement *enforcement, const char *key, const uint32_t *uids, size_t n_uids,
                     enforcement_done_fn done, void *context);
-/* Nodes were made anew (uevent): says again what holds. */
+/* Nodes were made anew (uevent), or became known (inventory): says again what holds. NULL is none. */
 void enforcement_renew(struct enforcement *enforcement);
 
-/* Looks now which of uid's processes are on the card; done gets how many, or -1 where it cannot be known. 0, or -errno
- * where that is clear at once (nothing is watched, the keeper does not run); done then does not run. */
+/* Looks now which of uid's processes are on one of the cards; done gets how many, or -errno where it cannot be known:
+ * -EAGAIN where it may be in a moment (the keeper is starting, or has just ended; a card is not known yet), else
+ * another. 0; or such an error where it is clear at once, and done then does not run. */
 typedef void (*enforcement_used_fn)(void *context, int processes);
-int enforcement_used(struct enforcement *enforcement, const char *key, uint32_t uid, enforcement_used_fn done,
-                     void *context);
+int enforcement_used(struct enforcement *enforcement, const char *const *keys, size_t n_keys, uint32_t uid,
+                     enforcement_used_fn done, void *context);
 
 struct foreign_use {
     int32_t pid;
@@ -44,8 +45,8 @@ struct foreign_use {
     char key[48];
     uint64_t memory_bytes; /* 0: not told */
 };
-/* Of the last look; *all_users false: only itexd's own user's processes could be looked at. */
-size_t enforcement_foreign(const struct enforcement *enforcement, const struct foreign_use **uses, bool *all_users);
+/* Of the last look, an entry for each card that a process uses. Whom it could see, enforcement_status says. */
+size_t enforcement_foreign(const struct enforcement *enforcement, const struct foreign_use **uses);
 /* For status; see devices_status. */
 void enforcement_status(const struct enforcement *enforcement, Itexd__V1__Status *status);
 void enforcement_problem(const struct enforcement *enforcement, char *text, size_t size);

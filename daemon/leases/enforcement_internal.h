@@ -25,46 +25,49 @@ struct access_order {
     struct enforcement *enforcement;
     char key[DEVICE_KEY_SIZE];
     uint64_t give_up_ms;
-    bool asked; /* of the keeper */
+    bool asked;       /* of the keeper */
+    bool restricting; /* what was asked */
     enforcement_done_fn done;
     void *context;
 };
 
-/* One enforcement_used that has been asked of the keeper. */
-struct used_question {
-    LIST_ENTRY(used_question) link;
-    uint32_t uid;
-    enforcement_used_fn done;
-    void *context;
-};
+struct used_question; /* enforcement_watch.c */
 
 struct watch {
     bool on;
     bool all_users;
     bool asked; /* a look is under way */
-    bool known; /* there was one */
+    bool known; /* there was one, by the keeper that runs */
     struct event *timer;
     struct foreign_use *uses;
     size_t n_uses;
-    LIST_HEAD(used_questions, used_question) questions;
+    LIST_HEAD(used_questions, used_question) questions; /* that are not answered */
+};
+
+/* The last failure; only the success of the same makes it past. */
+struct access_problem {
+    char key[DEVICE_KEY_SIZE]; /* of a card that could not be restricted; "": of what could not be put back */
+    char text[320];            /* "": there is none */
 };
 
 struct enforcement {
     struct service *service;
     struct child *keeper; /* NULL: nothing for it to do */
     bool on;
-    bool clean; /* what nobody wants restricted has been restored since the keeper came up */
+    bool clean;    /* what nobody wants restricted has been restored since the keeper came up */
+    bool cleaning; /* it is being done */
     struct wanted wanted[DEVICES_MAX];
     size_t n_wanted;
     TAILQ_HEAD(access_orders, access_order) orders;
     struct event *tick; /* while there is something to say */
-    unsigned ticks;
+    uint64_t renew_ms;  /* when what is wanted is said again (steady) */
     struct watch watch;
-    char problem[200]; /* of the last failure, "" since a success */
+    struct access_problem problem;
 };
 
 int watch_init(struct enforcement *enforcement);
 void watch_free(struct watch *watch);
 void watch_start(struct enforcement *enforcement); /* the keeper is up */
+void watch_stop(struct watch *watch);              /* and has ended */
 
 #endif

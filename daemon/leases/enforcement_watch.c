@@ -19,7 +19,8 @@
 
 /* ---- Asking --------------------------------------------------------------------------------------------------- */
 
-static int ask(struct enforcement *enforcement, const char *only, child_reply_fn done, void *context)
+/* Always about all cards: whom the keeper found on one, it looks at first the next time. uid NULL: of all users. */
+static int ask(struct enforcement *enforcement, const uint32_t *uid, child_reply_fn done, void *context)
 {
     char *bdfs[DEVICES_MAX];
     Itexd__Child__Request request = ITEXD__CHILD__REQUEST__INIT;
@@ -29,13 +30,15 @@ static int ask(struct enforcement *enforcement, const char *only, child_reply_fn
     scan.bdfs = bdfs;
     for (size_t i = 0; devices && i < devices_count(devices) && i < DEVICES_MAX; i++) {
         const struct device *device = devices_at(devices, i);
-        if (device->card && device->card->bdf && (!only || strcmp(device->key, only) == 0))
+        if (device->card && device->card->bdf)
             bdfs[scan.n_bdfs++] = device->card->bdf;
     }
     if (scan.n_bdfs == 0)
         return -ENODEV;
     request.body_case = ITEXD__CHILD__REQUEST__BODY_SCAN;
     request.scan = &scan;
+    scan.has_uid = uid != NULL;
+    scan.uid = uid ? *uid : 0;
     return child_request(enforcement->keeper, &request, KEEPER_DEADLINE_MS, done, context);
 }
 
@@ -53,10 +56,15 @@ static struct device *device_at(const struct enforcement *enforcement, const cha
 
 /* ---- Comparing ------------------------------------------------------------------------------------------------ */
 
+/* Not one that has ended since the keeper looked: whose it was cannot be known any more. */
 static bool is_foreign(const struct enforcement *enforcement, const struct device *device,
                        const Itexd__Child__Process *process)
 {
+    uint64_t start;
+
     if (device->resetting || process_descends_from(process->pid, getpid(), 0))
+        return false;
+    if (process_read_stat(process->pid, &start, NULL) < 0 || start != process->start_time)
         return false;
     return leases_of_process(enforcement->service->leases, device->key, process->pid, process->start_time) == 0;
 }
@@ -161,6 +169,12 @@ void watch_start(struct enforcement *enforcement)
         event_add(enforcement->watch.timer, &interval);
 }
 
+/* What an earlier keeper saw is no news; what is still so when the next has looked is no event. */
+void watch_stop(struct watch *watch)
+{
+    watch->known = false;
+}
+
 int watch_init(struct enforcement *enforcement)
 {
     const struct service *service = enforcement->service;
@@ -170,6 +184,95 @@ int watch_init(struct enforcement *enforcement)
                                                  (word == OPTION_WATCH_AUTO && spawner_has_ptrace(service->spawner)));
     enforcement->watch.timer = evtimer_new(service->base, on_timer, enforcement);
     return enforcement->watch.timer ? 0 : -ENOMEM;
+}
+
+/* ---- One user on some cards ------------------------------------------------------------------------------------- */
+
+struct used_question {
+    LIST_ENTRY(used_question) link;
+    uint32_t uid;
+    enforcement_used_fn done;
+    void *context;
+    size_t n_bdfs;
+    char bdfs[][32];
+};
+
+static bool is_on(const Itexd__Child__Process *process, const struct used_question *question)
+{
+    for (size_t i = 0; i < process->n_bdfs; i++)
+        for (size_t j = 0; j < question->n_bdfs; j++)
+            if (strcmp(process->bdfs[i], question->bdfs[j]) == 0)
+                return true;
+    return false;
+}
+
+static void on_used(void *context, const Itexd__Child__Reply *reply)
+{
+    CLEANUP(freep) struct used_question *question = context;
+    int n = 0;
+
+    LIST_REMOVE(question, link);
+    if (!reply)
+        n = -EAGAIN;
+    else if (reply->body_case != ITEXD__CHILD__REPLY__BODY_USAGE)
+        n = -EIO;
+    else if (!reply->usage->all_users && question->uid != geteuid())
+        n = -EACCES;
+    if (n < 0) {
+        question->done(question->context, n);
+        return;
+    }
+    for (size_t i = 0; i < reply->usage->n_processes; i++) {
+        const Itexd__Child__Process *process = reply->usage->processes[i];
+        if (process->uid == question->uid && is_on(process, question) &&
+            !process_descends_from(process->pid, getpid(), 0))
+            n++;
+    }
+    question->done(question->context, n);
+}
+
+static bool keeper_is_coming(const struct enforcement *enforcement)
+{
+    const enum child_state state = child_state(enforcement->keeper);
+
+    return state != CHILD_OFF && state != CHILD_STUCK && state != CHILD_GIVEN_UP;
+}
+
+/* Cards that nobody knows any more are left out; with none left, -ENODEV. */
+static int add_cards(const struct enforcement *enforcement, const char *const *keys, size_t n_keys,
+                     struct used_question *question)
+{
+    struct devices *devices = enforcement->service->devices;
+
+    for (size_t i = 0; i < n_keys; i++) {
+        const struct device *device = devices ? devices_find(devices, keys[i]) : NULL;
+
+        if (device && device->card && device->card->bdf)
+            snprintf(question->bdfs[question->n_bdfs++], sizeof question->bdfs[0], "%s", device->card->bdf);
+        else if (!devices || !devices_settled(devices))
+            return -EAGAIN;
+    }
+    return question->n_bdfs > 0 ? 0 : -ENODEV;
+}
+
+int enforcement_used(struct enforcement *enforcement, const char *const *keys, size_t n_keys, uint32_t uid,
+                     enforcement_used_fn done, void *context)
+{
+    if (!enforcement || !enforcement->watch.on)
+        return -ENOTSUP;
+    struct used_question *question = calloc(1, sizeof *question + n_keys * sizeof question->bdfs[0]);
+    if (!question)
+        return -ENOMEM;
+    *question = (struct used_question){.uid = uid, .done = done, .context = context};
+    int error = add_cards(enforcement, keys, n_keys, question);
+    if (error == 0)
+        error = ask(enforcement, &uid, on_used, question);
+    if (error == 0) {
+        LIST_INSERT_HEAD(&enforcement->watch.questions, question, link);
+        return 0;
+    }
+    free(question);
+    return error == -ENOTCONN && keeper_is_coming(enforcement) ? -EAGAIN : error;
 }
 
 void watch_free(struct watch *watch)
@@ -185,52 +288,26 @@ void watch_free(struct watch *watch)
     free(watch->uses);
 }
 
-/* ---- One user on one card --------------------------------------------------------------------------------------- */
-
-static void on_used(void *context, const Itexd__Child__Reply *reply)
-{
-    CLEANUP(freep) struct used_question *question = context;
-    int n = 0;
-
-    LIST_REMOVE(question, link);
-    if (!reply || reply->body_case != ITEXD__CHILD__REPLY__BODY_USAGE ||
-        (!reply->usage->all_users && question->uid != geteuid())) {
-        question->done(question->context, -1);
-        return;
-    }
-    for (size_t i = 0; i < reply->usage->n_processes; i++) {
-        const Itexd__Child__Process *process = reply->usage->processes[i];
-        if (process->uid == question->uid && !process_descends_from(process->pid, getpid(), 0))
-            n++;
-    }
-    question->done(question->context, n);
-}
-
-int enforcement_used(struct enforcement *enforcement, const char *key, uint32_t uid, enforcement_used_fn done,
-                     void *context)
-{
-    if (!enforcement || !enforcement->watch.on)
-        return -ENOTSUP;
-    struct used_question *question = calloc(1, sizeof *question);
-    if (!question)
-        return -ENOMEM;
-    *question = (struct used_question){.uid = uid, .done = done, .context = context};
-    LIST_INSERT_HEAD(&enforcement->watch.questions, question, link);
-    int error = ask(enforcement, key, on_used, question);
-    if (error < 0) {
-        LIST_REMOVE(question, link);
-        free(question);
-    }
-    return error;
-}
-
 /* ---- For status ------------------------------------------------------------------------------------------------ */
 
-size_t enforcement_foreign(const struct enforcement *enforcement, const struct foreign_use **uses, bool *all_users)
+size_t enforcement_foreign(const struct enforcement *enforcement, const struct foreign_use **uses)
 {
     *uses = enforcement->watch.uses;
-    *all_users = enforcement->watch.all_users;
-    return enforcement->watch.n_uses;
+    return enforcement->watch.known ? enforcement->watch.n_uses : 0;
+}
+
+/* One that is on several cards counts once. */
+static uint32_t count_processes(const struct watch *watch)
+{
+    uint32_t n = 0;
+
+    for (size_t i = 0; i < watch->n_uses; i++) {
+        bool before = false;
+        for (size_t j = 0; j < i; j++)
+            before |= watch->uses[j].pid == watch->uses[i].pid && watch->uses[j].start == watch->uses[i].start;
+        n += !before;
+    }
+    return n;
 }
 
 void enforcement_status(const struct enforcement *enforcement, Itexd__V1__Status *status)
@@ -248,5 +325,5 @@ void enforcement_status(const struct enforcement *enforcement, Itexd__V1__Status
                                                       : "processes of itexd's own user are watched; for others' "
                                                         "it needs CAP_SYS_PTRACE");
     status->has_n_foreign = watch->known;
-    status->n_foreign = (uint32_t)watch->n_uses;
+    status->n_foreign = count_processes(watch);
 }

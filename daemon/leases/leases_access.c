@@ -136,7 +136,7 @@ static void drained(struct lease *lease)
     static const struct timeval again = {.tv_usec = LOOK_AGAIN_MS * 1000};
 
     lease->lingers = lease->in_use;
-    if (lease->in_use && clock_steady_ms() < lease->drain_until_ms) {
+    if ((lease->in_use || lease->unseen) && clock_steady_ms() < lease->drain_until_ms) {
         if (!lease->look_again)
             lease->look_again = evtimer_new(lease->leases->service->base, on_look_again, lease);
         if (lease->look_again && evtimer_add(lease->look_again, &again) == 0)
@@ -145,6 +145,10 @@ static void drained(struct lease *lease)
     if (lease->in_use)
         log_event(LOG_WARNING, "drain-timeout", LOG_NUMBER("lease", lease->id), LOG_NUMBER("uid", lease->terms.uid),
                   LOG_TEXT("message", "processes of the ended lease still use its devices, which are given again"));
+    else if (lease->unseen)
+        log_event(LOG_WARNING, "drain-timeout", LOG_NUMBER("lease", lease->id), LOG_NUMBER("uid", lease->terms.uid),
+                  LOG_TEXT("message", "the ended lease's devices are given again, though the keeper could not be asked "
+                                      "who uses them"));
     lease_forget(lease);
 }
 
@@ -152,7 +156,7 @@ static void drained(struct lease *lease)
 static void answered(struct lease *lease)
 {
     lease->outstanding--;
-    if (lease->outstanding == 0 && lease->leases) { /* else the service has stopped meanwhile */
+    if (lease->outstanding == 0) {
         if (lease->ended && !lease->drained) {
             lease->drained = true;
             drained(lease);
@@ -174,7 +178,7 @@ static void on_set(void *context, int error, const char *why)
     struct lease *lease = context;
 
     if (error < 0) {
-        if (!lease->ended)
+        if (!lease->ended && !lease->accepted) /* what a job has already, it keeps; status says what is wrong */
             snprintf(lease->failed, sizeof lease->failed, "access to the devices could not be given: %s",
                      why ? why : strerror(-error));
         log_event(LOG_ERROR, "access-not-set", LOG_NUMBER("lease", lease->id),
@@ -217,6 +221,7 @@ static void on_used(void *context, int processes)
     struct lease *lease = context;
 
     lease->in_use |= processes > 0;
+    lease->unseen |= processes == -EAGAIN;
     answered(lease);
 }
 
@@ -224,21 +229,26 @@ static void on_used(void *context, int processes)
 static void look_at_cards(struct lease *lease)
 {
     struct leases *leases = lease->leases;
+    const char *keys[POOL_MAX_CARDS];
+    size_t n = 0;
 
     for (uint64_t rest = cards_of(lease); rest; rest &= rest - 1) {
         unsigned card = (unsigned)__builtin_ctzll(rest);
 
-        if (owner_of(leases, card, lease->terms.uid) == CARD_OWN)
-            continue;
-        expect_answer(lease);
-        if (enforcement_used(keeper(leases), leases->pool.cards[card].key, lease->terms.uid, on_used, lease) < 0)
-            on_used(lease, -1);
+        if (owner_of(leases, card, lease->terms.uid) != CARD_OWN)
+            keys[n++] = leases->pool.cards[card].key;
     }
+    if (n == 0)
+        return;
+    expect_answer(lease);
+    int error = enforcement_used(keeper(leases), keys, n, lease->terms.uid, on_used, lease);
+    if (error < 0)
+        on_used(lease, error);
 }
 
 static void look(struct lease *lease)
 {
-    lease->in_use = lease->drained = false;
+    lease->in_use = lease->unseen = lease->drained = false;
     expect_answer(lease);
     look_at_cards(lease);
     answered(lease);
@@ -257,7 +267,7 @@ void access_drain(struct lease *lease)
         lease_forget(lease);
         return;
     }
-    lease->in_use = lease->drained = false;
+    lease->in_use = lease->unseen = lease->drained = false;
     lease->drain_until_ms = clock_steady_ms() + leases->service->options.drain_timeout;
     expect_answer(lease);
     if (access_enforced(leases))

@@ -60,6 +60,7 @@ struct lease {
     unsigned outstanding; /* answers of the keeper; before the first grant, or while draining */
     char failed[LEASES_DETAIL_SIZE];
     bool in_use, drained;
+    bool unseen;  /* whether it is in use cannot be known yet */
     bool lingers; /* draining, and processes of it were found */
     uint64_t drain_until_ms;
     struct event *look_again;

@@ -350,11 +350,14 @@ class Itexd:
     """The service, with a directory, a socket, a database and a configuration of its own.
 
     devices: None for a service that manages none; a Simulated; "auto" where the test gives arguments.
+    capabilities: with user, those that the service is given ("fowner", "sys_ptrace"), as by its unit.
     """
 
     started: list[Itexd] = []  # of the running test, for its failure report
 
-    def __init__(self, directory=None, config=None, env=None, arguments=(), user=None, devices=None):
+    def __init__(
+        self, directory=None, config=None, env=None, arguments=(), user=None, devices=None, capabilities=()
+    ):
         self.own_directory = directory is None
         self.directory = Path(directory or tempfile.mkdtemp(prefix="itexd-e2e-", dir="/tmp"))
         self.directory.mkdir(exist_ok=True)
@@ -370,6 +373,7 @@ class Itexd:
         self.runtime_directory = self.directory / "run"
         self.arguments = [*self._device_arguments(devices), *arguments]
         self.user = user
+        self.capabilities = capabilities
         self.process = None
         self.notify = Notify(self.directory / "notify")
         if user is not None:
@@ -397,6 +401,9 @@ class Itexd:
             "NOTIFY_SOCKET": self.notify.path,
             **self.env,
         }
+        user = self.user
+        if self.capabilities:
+            wrapper, user = [*self._with_capabilities(), *wrapper], None
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
                 [*wrapper, str(ITEXD), "--config", str(self.config_path), *self.arguments],
@@ -405,11 +412,23 @@ class Itexd:
                 stderr=log,
                 env=environment,
                 cwd=self.directory,
-                user=self.user,
-                group=self.user,
-                extra_groups=[] if self.user is not None else None,
+                user=user,
+                group=user,
+                extra_groups=[] if user is not None else None,
             )
         return self
+
+    def _with_capabilities(self):
+        sets = ",".join(["-all", *(f"+{name}" for name in self.capabilities)])
+        return [
+            "setpriv",
+            f"--reuid={self.user}",
+            f"--regid={self.user}",
+            "--clear-groups",
+            f"--inh-caps={sets}",
+            f"--ambient-caps={sets}",
+            f"--bounding-set={sets}",
+        ]
 
     def start(self):
         if not self.config_path.exists():
