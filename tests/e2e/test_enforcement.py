@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+import test_hotplug as hotplug
 from asking import (
     FIRST,
     PATIENT,
@@ -51,8 +52,8 @@ def make_cards(device_root):
 
 
 @pytest.fixture
-def node(device_root, simulated, make_itexd):
-    """A started service that enforces, on two cards; node.root has their nodes."""
+def stopped(device_root, simulated, make_itexd):
+    """A service that enforces, on two cards, and is not started yet; its root has their nodes."""
     make_cards(device_root)
     gpus = simulated(cards=2, tiles=2)
     service = make_itexd(
@@ -61,7 +62,12 @@ def node(device_root, simulated, make_itexd):
         arguments=[device_root.argument],
     )
     service.root, service.gpus = device_root, gpus
-    return settle(service.start())
+    return service
+
+
+@pytest.fixture
+def node(stopped):
+    return settle(stopped.start())
 
 
 def settle(service):
@@ -362,6 +368,21 @@ def test_nodes_that_are_made_anew(node, holders):
     assert time.monotonic() - began < 5 * SLOW, "found by chance, as without an event"
     process.kill()
     wait_for(node, 0, plain)
+
+
+def test_nodes_that_are_made_anew_with_an_event(stopped, holders):
+    """As by a driver that is loaded again: the kernel says so, here to the service alone."""
+    if subprocess.run(["unshare", "--net", "true"], capture_output=True).returncode != 0:
+        pytest.skip("needs a network namespace of its own, which this container may not make")
+    kernel = hotplug.Node(stopped, stopped.gpus)
+    kernel.own_namespace = True
+    kernel.start()
+    lease(stopped, of_user(holders, ALICE))
+    stopped.root.make_nodes(0)
+    began = time.monotonic()
+    kernel.kernel_says(hotplug.drm("remove"), hotplug.drm("add"))
+    wait_for(stopped, 0, restricted_to(ALICE))
+    assert time.monotonic() - began < 5 * SLOW, "found by chance, as without an event"
 
 
 def test_nodes_that_are_made_anew_unnoticed(node, holders):
