@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from harness import NOBODY, SLOW
+from harness import ITEXCTL, NOBODY, SLOW
 
 PATIENT = 60 * SLOW
 
@@ -262,6 +262,36 @@ step()
     assert script.status() == 0
     [free] = start("show(itexclient.configure(gpus=2, wait=30).lease)", node.socket).rest()
     assert free > held[0]
+
+
+def test_under_a_lease_its_devices_stay(run, node):
+    """Also where nothing is said of devices: what the job gets is compared with what it was promised."""
+    [shown] = run(
+        """
+outer = itexclient.inherited()
+d = itexclient.configure(itex="newest", keras=3)
+show(d.id != outer.id, d.lease == outer.lease, [x.bdf for x in d.devices] == [x.bdf for x in outer.devices])
+""",
+        node.socket,
+        before=[ITEXCTL, "run", "--quiet", "--timeout=60s", "--gpus=2", "--itex=newest", "--"],
+    )
+    assert shown == [True, True, True]
+
+
+@pytest.mark.parametrize("managed", [True, False])
+def test_a_lease_that_has_ended_is_none(start, node, itexd, managed):
+    """And nothing is taken in its place."""
+    script = start(
+        """
+d = itexclient.configure(itex="newest", keras=3)
+show(d.verdict, d.lease, d.devices)
+step()
+""",
+        node.socket if managed else itexd.socket,
+        env={"ITEXD_LEASE": "999"},
+    )
+    assert script.reach() == [["ok", None, []]]
+    assert node.status().n_leases == 0
 
 
 def test_every_wish_arrives(run, node):

@@ -134,6 +134,41 @@ def _resolve(asked: _Asked) -> _library.Handle:
         return request.answer(asked.on_waiting)
 
 
+def _outer_lease() -> int | None:
+    """The lease that this process runs under already, by its environment."""
+    text = os.environ.get("ITEXD_LEASE", "")
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def _give_up(handle: _library.Handle) -> None:
+    """What was offered is not wanted: others need not wait for it."""
+    with handle as pointer:
+        _library.load().itex_decision_release(pointer)
+    handle.close()
+
+
+def _resolve_within(asked: _Asked) -> _library.Handle:
+    """Who asks for no devices and runs under a lease has that lease's, which then belong to the decision too.
+
+    To ask for a device joins the outer lease, if it lives; if it does not, nothing was meant.
+    """
+    outer = _outer_lease()
+    if asked.question.devices.count > 0 or outer is None:
+        return _resolve(asked)
+    try:
+        handle = _resolve(replace(asked, question=replace(asked.question, devices=Devices(1))))
+    except Unavailable:
+        raise
+    except Error:
+        return _resolve(asked)
+    with handle as pointer:
+        joined: int = _library.load().itex_decision_lease(pointer)
+    if joined == outer:
+        return handle
+    _give_up(handle)
+    return _resolve(asked)
+
+
 def _refusal(decision: Decision) -> Error:
     """The exception for a rejected decision."""
     because = [d for d in decision.diagnostics if d.severity in ("error", "unsupported") and not d.applied]
@@ -176,7 +211,7 @@ def _put_in_force(handle: _library.Handle, decision: Decision) -> Change:
 
 
 def _resolve_and_apply(asked: _Asked) -> tuple[Decision, Change]:
-    handle = _resolve(asked)
+    handle = _resolve_within(asked)
     try:
         decision = of_handle(handle)
         if decision.verdict == "rejected":
@@ -246,8 +281,8 @@ def configure(
     intel-extension-for-tensorflow, or "newest". facts: any others, by name. job: the job's id; the
     scheduler's where nothing is said.
 
-    Devices, none unless gpus is given; they are held until this process ends. Under `itexctl run` its devices
-    stay:
+    Devices, none unless gpus is given; they are held until this process ends. Where it runs under a lease
+    already, as in `itexctl run`, these devices stay, and are this decision's too:
 
     gpus: how many cards, or with tiles=True how many tiles. shared: others may share them. memory: bytes that
     must be free on each. model: a part of its name. bind: "node" (the default): all ranks of the node see the
