@@ -56,12 +56,12 @@ def run(start):
 
 @pytest.fixture
 def fake(tmp_path):
-    """fake(answer) -> the path of a socket behind which answer(connection, request) plays the service."""
+    """fake(answer) -> a FakeService, in which answer(connection, request) plays the service."""
     services = []
 
     def make(answer):
         services.append(scripts.FakeService(tmp_path / f"fake{len(services)}", answer))
-        return services[-1].path
+        return services[-1]
 
     yield make
     for service in services:

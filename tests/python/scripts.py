@@ -130,7 +130,8 @@ class FakeService:
     def __init__(self, path, answer):
         self.path = path
         self.answer = answer
-        self.requests = []
+        self.connections = []
+        self.answered = 0
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(str(path))
         self.listener.listen()
@@ -145,7 +146,7 @@ class FakeService:
         self.ends.close()
 
     def _serve(self):
-        connections = []
+        connections = self.connections
         while True:
             ready, _, _ = select.select([self.listener, self.ends, *connections], [], [])
             if self.ends in ready:
@@ -162,10 +163,9 @@ class FakeService:
     def _turn(self, connection):
         data = connection.recv(MAX_PACKET)
         if not data:
-            return False
-        request = pb.Request.FromString(data)
-        self.requests.append(request)
-        self.answer(connection, request)
+            return False  # it has hung up
+        self.answer(connection, pb.Request.FromString(data))
+        self.answered += 1
         return True
 
 

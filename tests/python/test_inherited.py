@@ -66,7 +66,7 @@ def test_it_never_raises(start, fake, itexd, tmp_path, as_root):
     text = "show(itexclient.inherited(timeout=0.3))"
     environment = {"ITEXD_DECISION": "1:abc:"}
     assert start(text, tmp_path / "none", env=environment).rest() == [None]
-    assert start(text, fake(lambda *_: None), env=environment).rest() == [None]
+    assert start(text, fake(lambda *_: None).path, env=environment).rest() == [None]
     with itexd.client() as client:
         number = client.resolve(declared={"keras": "0"}).id
     anothers = start(
@@ -156,10 +156,12 @@ with multiprocessing.get_context("fork").Pool(2) as pool:
 import copy, pickle
 other = pickle.loads(pickle.dumps(d))
 show(other == d, other._handle, other.report("npd", 0), copy.deepcopy(d) == d)
+itexclient.configure(keras=0, itex="newest")  # from now on ITEXD_DECISION names this one
+show(other.report("npd", 0), d.report("npd", 0))
 """,
         itexd.socket,
     )
-    assert shown == [[True] * 4, [True, None, True, True]]
+    assert shown == [[True] * 4, [True, None, True, True], [None, True]]
 
 
 def test_many_threads_report_and_look(run, itexd):

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 from harness import NOBODY, SLOW, pb
-from scripts import PACKAGE, greet, reply
+from scripts import PACKAGE, greet, reply, until
 
 CONFIGURE = """
 d = itexclient.configure(keras=0, {options})
@@ -50,7 +50,7 @@ def test_absent(start, tmp_path):
 
 
 def test_slow(start, fake):
-    unmanaged(start, fake(lambda *_: None), "no answer", -4, options=f"timeout={0.3 * SLOW}")
+    unmanaged(start, fake(lambda *_: None).path, "no answer", -4, options=f"timeout={0.3 * SLOW}")
 
 
 def test_hung(start, itexd):
@@ -63,7 +63,7 @@ def test_hung(start, itexd):
 
 def test_newer(start, fake):
     newer = fake(lambda connection, request: greet(connection, request, major=9, minimum_major=9))
-    unmanaged(start, newer, "versions 9 to 9", -5)
+    unmanaged(start, newer.path, "versions 9 to 9", -5)
 
 
 def test_something_else(start, tmp_path):
@@ -144,8 +144,11 @@ def test_away_when_it_reports(start, itexd):
 # ---- A service that is there, and not right ------------------------------------------------------------
 
 
-def decides(**outcome):
-    """A service that decides that for everybody."""
+MASK = pb.Variable(name="ZE_AFFINITY_MASK", value="0")
+
+
+def decides(accepted=None, waiting=False, lease=None, **outcome):
+    """A service that decides that for everybody; accepted: what it answers to accept, a Done by itself."""
 
     def answer(connection, request):
         kind = request.WhichOneof("body")
@@ -153,11 +156,76 @@ def decides(**outcome):
             greet(connection, request)
         elif kind == "resolve":
             decision = pb.Decision(id=42, recorded=True, outcome=pb.Outcome(**outcome))
+            if lease is not None:
+                decision.lease.id = lease
+            for position in (2, 1) if waiting else ():
+                event = pb.Event(kind="waiting", position=position)
+                connection.send(pb.ServerPacket(event=event).SerializeToString())
             reply(connection, request, decision=decision)
-        else:
+        elif accepted is None:
             reply(connection, request, done=pb.Done())
+        else:
+            accepted(connection, request)
 
     return answer
+
+
+def ended(connection, request):
+    reply(connection, request, error=pb.Error(code=pb.Error.NOT_FOUND, text="the lease has ended"))
+
+
+def test_what_was_offered_has_ended(start, fake):
+    """The environment is put back, and the connection closed, though the exception is kept."""
+    service = fake(decides(verdict="fixed", mode="npd", lease=7, env=[MASK], accepted=ended))
+    script = start(
+        """
+try:
+    itexclient.configure(gpus=1)
+except itexclient.ServiceError as error:
+    kept = error
+show(str(kept), os.environ.get("ZE_AFFINITY_MASK"), in_c("ZE_AFFINITY_MASK"), os.environ.get("ITEXD_LEASE"))
+step()
+""",
+        service.path,
+    )
+    assert script.reach() == [["the lease has ended", None, None, None]]
+    until(lambda: not service.connections, "the connection is closed")
+
+
+def test_away_when_it_accepts(start, fake):
+    """Devices that nobody knows to be taken are not used; a mode alone is in force all the same."""
+    text = f"""
+d = itexclient.configure(gpus=1, timeout={0.3 * SLOW})
+show(d.unmanaged is not None, os.environ.get("ZE_AFFINITY_MASK"), in_c("ZE_AFFINITY_MASK"))
+"""
+    silent = {"accepted": lambda *_: None, "verdict": "fixed", "mode": "npd", "env": [MASK]}
+    assert start(text, fake(decides(lease=7, **silent)).path).rest() == [[True, None, None]]
+    assert start(text, fake(decides(**silent)).path).rest() == [[False, "0", "0"]]
+
+
+def test_interrupted_with_the_decision_in_hand(start, fake):
+    service = fake(decides(verdict="ok", mode="npd", waiting=True))
+    script = start(
+        """
+def refuse(position):
+    if position == 1:
+        raise OSError("no patience")
+    step()  # until the rest has come
+
+try:
+    itexclient.configure(gpus=1, wait=60, on_waiting=refuse)
+except OSError as error:
+    kept = error
+show(str(kept))
+step()
+""",
+        service.path,
+    )
+    script.reach()
+    until(lambda: service.answered == 2, "the decision is sent")
+    script.go()
+    assert script.reach() == ["no patience"]
+    until(lambda: not service.connections, "the connection is closed")
 
 
 @pytest.mark.parametrize("name", ["LD_PRELOAD", "PATH", "PYTHONPATH"])
@@ -169,7 +237,7 @@ before = os.environ.get("{name}")
 show(raised(itexclient.configure, keras=0))
 show(os.environ.get("{name}") == before == in_c("{name}"), os.environ.get("ITEX_DISABLE_XLA"))
 """,
-        fake(decides(verdict="fixed", mode="npd", env=changes)),
+        fake(decides(verdict="fixed", mode="npd", env=changes)).path,
     )
     error, environment = script.rest()
     assert error[0] == "NotApplied"
@@ -193,6 +261,6 @@ def test_bytes_that_are_no_text(start, fake):
 
     [shown] = start(
         "d = itexclient.configure()\nshow(ascii(d.env['ITEX_X']), d.env['ITEX_X'] == os.environ['ITEX_X'])",
-        fake(answer),
+        fake(answer).path,
     ).rest()
     assert shown == ["'\\udcff\\udcfe'", True]

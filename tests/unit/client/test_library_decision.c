@@ -170,6 +170,34 @@ static void test_giving_back(void **state)
     fake_lease = false;
 }
 
+/* The connection breaks when the release has arrived, and nobody knows whether it was done. */
+static void loses_a_release(struct fake_service *s)
+{
+    int fd = fake_greet(s);
+    Itexd__V1__Request *request = fake_receive(s, fd);
+
+    fake_reply_decision(fd, request->id, "ok", NULL);
+    itexd__v1__request__free_unpacked(request, NULL);
+    itexd__v1__request__free_unpacked(fake_receive(s, fd), NULL);
+    close(fd);
+    fake_itexd(s);
+}
+
+static void test_giving_back_may_be_repeated(void **state)
+{
+    fake_lease = true;
+    struct fake_service *s = fake_start(SOCK_SEQPACKET, loses_a_release);
+    itex_decision *d = decide(s->path);
+
+    (void)state;
+    assert_int_equal(itex_decision_release(d), ITEX_OK);
+    itex_decision_free(d);
+    fake_stop(s);
+    assert_int_equal(s->connections, 2);
+    fake_free(s);
+    fake_lease = false;
+}
+
 static void test_nothing_to_give_back(void **state)
 {
     struct fake_service *s = fake_start(SOCK_SEQPACKET, fake_itexd);
@@ -191,6 +219,7 @@ int main(void)
         cmocka_unit_test(test_there_must_be_one),
         cmocka_unit_test(test_it_cannot_be_had),
         cmocka_unit_test(test_giving_back),
+        cmocka_unit_test(test_giving_back_may_be_repeated),
         cmocka_unit_test(test_nothing_to_give_back),
     };
 
