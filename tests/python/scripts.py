@@ -57,19 +57,24 @@ def load_tensorflow():
 )
 
 
+def environment(socket_path=None, more=None):
+    """Of a Python process that finds the package; a value None takes the variable out."""
+    variables = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "PYTHONPATH": str(PACKAGE),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **client_library(),
+        **(more or {}),
+    }
+    if socket_path is not None:
+        variables["ITEXD_SOCKET"] = str(socket_path)
+    return {name: value for name, value in variables.items() if value is not None}
+
+
 class Script:
     """A Python process; what it shows is read line by line, JSON each."""
 
     def __init__(self, text, socket_path=None, env=None, arguments=(), before=(), **options):
-        environment = {
-            "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
-            "PYTHONPATH": str(PACKAGE),
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **client_library(),
-            **(env or {}),
-        }
-        if socket_path is not None:
-            environment["ITEXD_SOCKET"] = str(socket_path)
         self.unread = b""
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it is read after the process has ended
         self.process = subprocess.Popen(
@@ -77,7 +82,7 @@ class Script:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
-            env={name: value for name, value in environment.items() if value is not None},
+            env=environment(socket_path, env),
             **options,
         )
 

@@ -13,6 +13,7 @@ import os
 import threading
 from ctypes import POINTER, byref, c_char_p, c_int, c_short, c_size_t, c_uint, c_uint64, c_void_p
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from .errors import ERR_ABSENT, Unavailable, error_of
@@ -81,12 +82,12 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
 def _candidates() -> list[str]:
     here = os.path.dirname(os.path.abspath(__file__))
     found = [os.path.join(here, NAME)]
-    try:
-        from ._installed import LIBRARY  # written by the installation, which knows where its libraries are
+    try:  # written by the installation, which knows where its libraries are
+        installed = import_module("._installed", __package__).LIBRARY
     except ImportError:
         pass
     else:
-        found.append(os.path.normpath(os.path.join(here, LIBRARY)))
+        found.append(os.path.normpath(os.path.join(here, installed)))
     return [path for path in found if os.path.exists(path)] + [NAME]
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ITEX_KERAS3 = "intel_extension_for_tensorflow.python.override_keras3"
 
+REQUIRE_MODE = "require-mode"  # what `itexctl run --require-mode` adds to the obligations
+
 # Modules with a class whose compile() may have to be changed: Keras 3; Keras 2 as `keras`; tf-keras.
 COMPILES = {
     "keras.src.trainers.trainer": "Trainer",
@@ -69,18 +71,24 @@ class _Loaded:
 
 class _Finder:
     def __init__(self, under: Inherited) -> None:
-        self._under = under
+        self._under: Inherited | None = under
         self._job: Job | None = None
+
+    def follow(self, under: Inherited | None) -> None:
+        """Another decision, or none any more. What itexctl was told of the whole job stays."""
+        if under is not None and self._under is not None and REQUIRE_MODE in self._under.obligations:
+            under.obligations = tuple(dict.fromkeys((*under.obligations, REQUIRE_MODE)))
+        self._under = under
 
     def _the_job(self) -> Job | None:
         """Made at the first import that matters; None where not even that works."""
-        if self._job is None:
+        if self._job is None and self._under is not None:
             try:
                 from itexclient.job import Job
 
                 self._job = Job(self._under)
             except Exception as error:
-                sys.meta_path.remove(self)  # type: ignore[arg-type]
+                sys.meta_path.remove(self)
                 print(
                     "itexclient: the job runs without what itexclient would do in it: "
                     f"{type(error).__name__}: {error}",
@@ -114,13 +122,18 @@ class _Finder:
         return None
 
 
-_installed = False
+_finder: _Finder | None = None
 
 
 def install() -> None:
-    """Does nothing without ITEXD_DECISION, and a second time."""
-    global _installed
+    """For the decision that this process runs under, by ITEXD_DECISION; again where that has changed.
+
+    At the first import that matters it is settled.
+    """
+    global _finder
     under = inherited_decision()
-    if under is not None and not _installed:
-        _installed = True
-        sys.meta_path.insert(0, _Finder(under))  # type: ignore[arg-type]
+    if _finder is not None:
+        _finder.follow(under)
+    elif under is not None:
+        _finder = _Finder(under)
+        sys.meta_path.insert(0, _finder)

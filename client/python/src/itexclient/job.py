@@ -29,14 +29,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from itexclient import ending, mode, obligations
-from itexclient.hook import COMPILES, ITEX_KERAS3
+from itexclient.hook import COMPILES, ITEX_KERAS3, REQUIRE_MODE
 
 if TYPE_CHECKING:
     from itexclient.decision import Decision
     from itexclient.decision_text import Inherited
 
 STATUS = ending.STATUS
-REQUIRE_MODE = "require-mode"  # what `itexctl run --require-mode` adds to the obligations
 
 
 def say(text: str) -> None:

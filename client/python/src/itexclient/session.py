@@ -30,6 +30,7 @@ from .errors import (
     Unavailable,
     UnmanagedWarning,
 )
+from .hook import install as install_hook
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -236,17 +237,8 @@ def _decide(asked: _Asked, depth: int) -> tuple[Decision, Change | None]:
         text = f"this job runs without a decision, its environment as it is: {error}"
         warnings.warn(text, UnmanagedWarning, stacklevel=depth + 1)
         return Decision(unmanaged=str(error)), None
-    _install_hook()
+    install_hook()
     return decision, change
-
-
-def _install_hook() -> None:
-    """What itexclient.pth does where the decision was there before the interpreter."""
-    try:
-        from .hook import install
-    except ImportError:
-        return
-    install()
 
 
 # ---- For scripts --------------------------------------------------------------------------------------
@@ -361,6 +353,7 @@ def lease(
     finally:
         if change is not None and not _devices_are_open():
             change.undo()
+            install_hook()  # for the decision that it was under before, if it was
             if decision.lease is not None and os.getpid() == process:
                 _give_back(decision, depth=3)
 
