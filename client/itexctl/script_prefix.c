@@ -198,8 +198,9 @@ static int env_letters(struct walk *walk, size_t *at, const char *word)
     int r = WALK_ON;
     if (!word[1])
         clear_environment(walk);
-    for (const char *letter = word + 1; *letter && !last && r == WALK_ON; letter++)
-        r = env_letter(walk, at, letter, &last);
+    size_t n = strlen(word);
+    for (size_t i = 1; i < n && !last && r == WALK_ON; i++)
+        r = env_letter(walk, at, word + i, &last); /* after the last one the word may be gone */
     if (r == WALK_ON && !last)
         ++*at;
     return r;
