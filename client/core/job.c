@@ -47,6 +47,15 @@ static bool number_of(char *const *envp, const char *name, uint32_t *number)
     return true;
 }
 
+/* Flux says how many tasks there are in all, which on one node are the node's. */
+static bool flux_rank(char *const *envp, struct local_rank *rank)
+{
+    uint32_t nodes;
+
+    return number_of(envp, "FLUX_JOB_NNODES", &nodes) && nodes == 1 && number_of(envp, "FLUX_JOB_SIZE", &rank->size) &&
+           number_of(envp, "FLUX_TASK_LOCAL_ID", &rank->rank) && rank->rank < rank->size;
+}
+
 bool job_local_rank(char *const *envp, struct local_rank *rank)
 {
     static const char *const launchers[][2] = {
@@ -56,11 +65,25 @@ bool job_local_rank(char *const *envp, struct local_rank *rank)
         {"PALS_LOCAL_SIZE", "PALS_LOCAL_RANKID"},
         {"SLURM_STEP_TASKS_PER_NODE", "SLURM_LOCALID"},
         {"SLURM_NTASKS_PER_NODE", "SLURM_LOCALID"},
+        {"HOROVOD_LOCAL_SIZE", "HOROVOD_LOCAL_RANK"},
     };
 
     for (size_t i = 0; i < sizeof launchers / sizeof launchers[0]; i++)
         if (number_of(envp, launchers[i][0], &rank->size) && number_of(envp, launchers[i][1], &rank->rank) &&
             rank->rank < rank->size)
             return true;
-    return false;
+    return flux_rank(envp, rank);
+}
+
+bool job_first_rank(char *const *envp)
+{
+    static const char *const ranks[] = {"MPI_LOCALRANKID",   "OMPI_COMM_WORLD_LOCAL_RANK", "MV2_COMM_WORLD_LOCAL_RANK",
+                                        "PALS_LOCAL_RANKID", "FLUX_TASK_LOCAL_ID",         "SLURM_LOCALID",
+                                        "HOROVOD_LOCAL_RANK"};
+    uint32_t rank;
+
+    for (size_t i = 0; i < sizeof ranks / sizeof ranks[0]; i++)
+        if (number_of(envp, ranks[i], &rank))
+            return rank == 0; /* the inner launcher's, of two */
+    return true;
 }

@@ -19,8 +19,11 @@ struct local_rank {
     uint32_t rank; /* from 0 */
 };
 
-/* As the launcher says: Intel MPI and MPICH, Open MPI, MVAPICH, PALS, Slurm. False where one of the two is not known.
- */
+/* As the launcher says: Intel MPI and MPICH, Open MPI, MVAPICH, PALS, Slurm, Horovod, and Flux on one node. False where
+ * one of the two is not known. */
 bool job_local_rank(char *const *envp, struct local_rank *rank);
+
+/* False for a rank that is not its node's first, also where it is not known how many there are. */
+bool job_first_rank(char *const *envp);
 
 #endif

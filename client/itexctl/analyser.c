@@ -148,9 +148,11 @@ static int child_arguments(struct child *child, const struct analyser_question *
     }
     add(child, child->package);
     if (question->fix)
-        add(child, question->write ? "--write" : "--fix");
+        add(child, "--fix");
     else
         add(child, "--json");
+    if (question->fix && question->write)
+        add(child, "--write");
     add_option(child, "--itex", question->itex);
     add_option(child, "--bind", question->bind);
     add_option(child, "--module", question->module);

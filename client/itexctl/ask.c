@@ -7,8 +7,12 @@
 #include "client/core/environment.h"
 #include "client/core/job.h"
 #include "client/core/resolve_request.h"
+#include "client/itexctl/examine.h"
+#include "client/itexctl/script.h"
 #include "daemon/resolver/facts.h"
+#include "daemon/resolver/variables.h"
 #include "proto/cleanup.h"
+#include "proto/framing.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -31,6 +35,15 @@ const struct option_def ask_job_options[7] = {
     {"env", OPTION_LIST, offsetof(struct ask, env), "NAME=VALUE",
      "a variable as the job will have it, instead of the caller's own"},
     {"job", OPTION_TEXT, offsetof(struct ask, job), "ID", "job id; default: the scheduler's"},
+};
+
+const struct option_def ask_script_options[4] = {
+    {"script", OPTION_TEXT, offsetof(struct ask, script), "FILE",
+     "the Python script, where the command does not name it"},
+    {"python", OPTION_TEXT, offsetof(struct ask, python), "PATH", "the Python it is analysed with; default: its own"},
+    {"no-cache", OPTION_FLAG, offsetof(struct ask, no_cache), NULL, "analyse it anew, and keep nothing"},
+    {"check-timeout", OPTION_DURATION, offsetof(struct ask, check_timeout), "T",
+     "wait that long for the analysis; default 30s", NULL, 1},
 };
 
 const struct option_def ask_device_options[10] = {
@@ -158,6 +171,18 @@ static int add_facts(const struct ask *ask, Itexd__V1__Resolve *request, struct 
     return 0;
 }
 
+/* What the analyser found, checked when it was read. */
+static int add_found(const struct examined *examined, Itexd__V1__Resolve *request)
+{
+    const struct findings *findings = &examined->findings;
+    int r = 0;
+    for (size_t i = 0; i < findings->n_facts && r >= 0; i++)
+        r = resolve_request_fact(request, findings->facts[i].name, findings->facts[i].value, "script");
+    for (size_t i = 0; i < findings->n_installation && r >= 0; i++)
+        r = resolve_request_fact(request, findings->installation[i].name, findings->installation[i].value, "node");
+    return r;
+}
+
 /* ---- Environment ------------------------------------------------------------------------------------ */
 
 /* Letters, digits and '_': also what every shell takes, since env prints the name into a script. */
@@ -181,15 +206,57 @@ static int override_variables(const struct ask *ask, struct environment *environ
     return 0;
 }
 
-static int add_environment(const struct ask *ask, Itexd__V1__Resolve *request, struct failure *failure)
+/* What an env on the command line does to it. */
+static int add_command_variables(const struct script *script, struct environment *environment)
+{
+    int r = 0;
+    for (size_t i = 0; i < script->n_variables && r >= 0; i++) {
+        const struct script_variable *variable = &script->variables[i];
+        r = variable->name[0] ? environment_override(environment, variable->name, variable->value) : 0;
+    }
+    return r;
+}
+
+/* What the script itself sets is told apart from what it finds; what it takes away is not there. */
+static int add_script_variables(const struct examined *examined, Itexd__V1__Resolve *request,
+                                struct environment *environment)
+{
+    const struct findings *findings = &examined->findings;
+    int r = 0;
+    for (size_t i = 0; i < findings->n_variables && r >= 0; i++) {
+        const struct found_variable *variable = &findings->variables[i];
+        bool last = examined_variable(examined, variable->name) == variable;
+        if (!last || !variable_collected(variable->name) || strlen(variable->name) > ITEXD_MAX_NAME)
+            continue;
+        if (!variable->value)
+            r = environment_override(environment, variable->name, NULL);
+        else if (strlen(variable->value) <= ITEXD_MAX_VALUE)
+            r = resolve_request_script_variable(request, variable->name, variable->value, variable->place.file,
+                                                variable->place.line);
+    }
+    return r;
+}
+
+static int collect_environment(const struct ask *ask, const struct examined *examined, struct environment *environment,
+                               struct failure *failure)
+{
+    bool nothing = ask->clean_env || (examined && examined->script.cleared);
+    int r = nothing ? 0 : environment_collect(environment, environ);
+    if (r >= 0 && examined)
+        r = add_command_variables(&examined->script, environment);
+    return r < 0 ? memory_failure(failure, r) : override_variables(ask, environment, failure);
+}
+
+static int add_environment(const struct ask *ask, const struct examined *examined, Itexd__V1__Resolve *request,
+                           struct failure *failure)
 {
     CLEANUP(environment_free) struct environment environment = ENVIRONMENT_INIT;
-    int r = ask->clean_env ? 0 : environment_collect(&environment, environ);
-    if (r < 0)
-        return memory_failure(failure, r);
-    if (override_variables(ask, &environment, failure) < 0)
+    const struct found_variable *flags = examined ? examined_variable(examined, "TF_XLA_FLAGS") : NULL;
+    if (collect_environment(ask, examined, &environment, failure) < 0)
         return -1;
-    r = environment_read_flags_file(&environment, NULL);
+    int r = examined ? add_script_variables(examined, request, &environment) : 0;
+    if (r >= 0)
+        r = environment_read_flags_file(&environment, flags ? flags->value : NULL);
     if (r >= 0)
         r = resolve_request_environment(request, &environment);
     return r < 0 ? memory_failure(failure, r) : 0;
@@ -310,6 +377,8 @@ static int add_devices(const struct ask *ask, enum ask_for whom, Itexd__V1__Reso
 {
     uint32_t count = 0;
     bool tiles = false;
+    if (whom == ASK_FOR_NOBODY)
+        return 0;
     if (check_devices(ask, whom, &count, &tiles, failure) < 0)
         return -1;
     if (count == 0)
@@ -326,12 +395,15 @@ static int add_devices(const struct ask *ask, enum ask_for whom, Itexd__V1__Reso
 
 /* ---- The request ------------------------------------------------------------------------------------- */
 
-static int fill_request(const struct ask *ask, enum ask_for whom, Itexd__V1__Resolve *request, struct failure *failure)
+static int fill_request(const struct ask *ask, enum ask_for whom, const struct examined *examined,
+                        Itexd__V1__Resolve *request, struct failure *failure)
 {
-    if (add_facts(ask, request, failure) < 0 || add_environment(ask, request, failure) < 0 ||
+    if (add_facts(ask, request, failure) < 0 || add_environment(ask, examined, request, failure) < 0 ||
         add_devices(ask, whom, request, failure) < 0 || add_holder(ask, request, failure) < 0)
         return -1;
-    int r = add_job(ask, request);
+    int r = examined ? add_found(examined, request) : 0;
+    if (r >= 0)
+        r = add_job(ask, request);
     if (r >= 0)
         r = resolve_request_inherited(request, environ);
     if (r >= 0)
@@ -345,7 +417,8 @@ static int fill_request(const struct ask *ask, enum ask_for whom, Itexd__V1__Res
     return r < 0 ? memory_failure(failure, r) : 0;
 }
 
-int ask_request(const struct ask *ask, enum ask_for whom, Itexd__V1__Resolve **request, struct failure *failure)
+int ask_request(const struct ask *ask, enum ask_for whom, const struct examined *examined, Itexd__V1__Resolve **request,
+                struct failure *failure)
 {
     uint8_t id[REQUEST_ID_SIZE];
     if (ask->rules && !ask->offline)
@@ -356,7 +429,7 @@ int ask_request(const struct ask *ask, enum ask_for whom, Itexd__V1__Resolve **r
     CLEANUP(resolve_request_freep) Itexd__V1__Resolve *built = resolve_request_new(id);
     if (!built)
         return memory_failure(failure, -ENOMEM);
-    if (fill_request(ask, whom, built, failure) < 0)
+    if (fill_request(ask, whom, examined, built, failure) < 0)
         return -1;
     *request = TAKE_PTR(built);
     return 0;

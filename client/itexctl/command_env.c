@@ -7,6 +7,7 @@
 #include "client/core/apply.h"
 #include "client/itexctl/decide.h"
 #include "client/itexctl/env_format.h"
+#include "client/itexctl/examine.h"
 #include "client/itexctl/output.h"
 #include "client/itexctl/plan.h"
 #include "proto/cleanup.h"
@@ -72,11 +73,14 @@ static int env_run(struct context *context, const struct operands *operands)
 {
     const struct ask *ask = context->values;
     int format = context->json ? -1 : env_format_by_name(context->format);
+    CLEANUP(examined_clear) struct examined examined = EXAMINED_INIT;
     CLEANUP(decided_clear) struct decided decided = DECIDED_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (operands->n_items > 0)
         return refuse(format, fail_operand(context, operands->items[0]));
-    if (decide(context, ask, ASK_FOR_HOLDER, &decided, &failure) < 0) {
+    if (examine_named(ask, &examined, &failure) < 0)
+        return refuse(format, failure_report(&failure));
+    if (decide(context, ask, ASK_FOR_HOLDER, &examined, &decided, &failure) < 0) {
         if (failure.unavailable && !ask->require)
             return print_unmanaged(ask, format, &failure);
         return refuse(format, failure_report(&failure));

@@ -1,91 +1,118 @@
 /*
  * itexctl run -- COMMAND: decides, applies the decision, and becomes the command.
  *
- * It execs, so that signals, status and the process id are the command's own. Without a service the command runs as it
- * is, after one line on stderr (fail-open). Around a launcher only what holds for all ranks alike is set: the mode.
+ * What the command is and what is known of its script is found out first (examine.h), so that facts need not be
+ * declared. It execs, so that signals, status and the process id are the command's own. Where the script's Python has
+ * no hook, the bundled runner is put in front of the script. Without a service the command runs as it is, after one
+ * line on stderr (fail-open). Around a launcher only what holds for all ranks alike is set: the mode. Of the ranks of a
+ * node only the first one talks.
  */
+#include "client/core/job.h"
 #include "client/itexctl/decide.h"
+#include "client/itexctl/examine.h"
 #include "client/itexctl/output.h"
 #include "client/itexctl/plan.h"
-#include "client/itexctl/quote.h"
+#include "client/itexctl/run_say.h"
+#include "client/itexctl/run_show.h"
 #include "client/itexctl/supervise.h"
-#include "client/itexctl/words.h"
 #include "proto/cleanup.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <unistd.h>
 
 struct run_values {
     struct ask ask;
-    bool dry_run, quiet, supervise;
+    bool dry_run, quiet, supervise, no_check, require_mode;
 };
 
-/* ---- Launchers -------------------------------------------------------------------------------------- */
+struct job {
+    const struct context *context;
+    const struct run_values *values;
+    char **command; /* as given */
+    bool talks;     /* of its node's ranks the first */
+    struct examined examined;
+    struct hook hook;
+    struct decided decided;
+    struct apply_plan plan;
+    struct script_command rewritten;
+};
 
-/* NULL where the command is none. */
-static const char *launcher_of(char *const *command)
+static void job_clear(struct job *job)
 {
-    static const char *const launchers[] = {"mpirun",     "mpiexec", "mpiexec.hydra", "orterun", "srun",
-                                            "horovodrun", "prun",    "aprun",         "jsrun"};
-    const char *base = strrchr(command[0], '/');
-    base = base ? base + 1 : command[0];
-    for (size_t i = 0; i < LENGTH(launchers); i++)
-        if (strcmp(base, launchers[i]) == 0)
-            return launchers[i];
-    bool flux_runs =
-        strcmp(base, "flux") == 0 && command[1] &&
-        (strcmp(command[1], "run") == 0 || strcmp(command[1], "submit") == 0 || strcmp(command[1], "mini") == 0);
-    return flux_runs ? "flux run" : NULL;
+    examined_clear(&job->examined);
+    hook_clear(&job->hook);
+    decided_clear(&job->decided);
+    apply_plan_free(&job->plan);
+    script_command_clear(&job->rewritten);
 }
 
-/* ---- Saying what was decided ------------------------------------------------------------------------- */
+/* ---- The command ------------------------------------------------------------------------------------ */
 
-static void print_summary_changes(FILE *out, const Itexd__V1__Outcome *outcome)
+static int execute(char **command)
 {
-    for (size_t i = 0; i < outcome->n_env; i++) {
-        const Itexd__V1__Variable *variable = outcome->env[i];
-        fprintf(out, "; %s%s%s%s", variable->value ? "" : "unset ", variable->name, variable->value ? "=" : "",
-                variable->value ? variable->value : "");
+    fflush(NULL);
+    execvp(command[0], command);
+    int error = errno;
+    return fail(error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "%s: %s", command[0],
+                error == ENOENT ? "command not found" : strerror(error));
+}
+
+/* With the runner, where there is a decision for it to see to. */
+static int rewrite(struct job *job)
+{
+    const char *runner = job->decided.decision ? job->hook.runner : NULL;
+    return script_rewrite(&job->examined.script, runner, &job->plan, &job->rewritten);
+}
+
+static char **final_command(const struct job *job)
+{
+    return job->rewritten.argv ? job->rewritten.argv : job->command;
+}
+
+static int start(struct job *job)
+{
+    int r = rewrite(job);
+    if (r >= 0)
+        r = apply_plan_setenv(&job->plan);
+    if (r < 0)
+        return fail(EXIT_INTERNAL, "cannot change the environment: %s", strerror(-r));
+    if (job->decided.decision && !job->decided.request->launcher) /* the ranks ask and accept for themselves */
+        decided_accept(&job->decided);
+    return job->values->supervise ? supervise(final_command(job), job->decided.connection)
+                                  : execute(final_command(job));
+}
+
+/* ---- Without a decision ------------------------------------------------------------------------------- */
+
+static int show_unmanaged(struct job *job, const struct failure *failure)
+{
+    if (plan_unmanaged(&job->values->ask, &job->plan) < 0 || rewrite(job) < 0)
+        return fail(EXIT_INTERNAL, "out of memory");
+    const struct run_shown shown = {&job->examined, &job->hook, &job->plan, final_command(job)};
+    return run_show_unmanaged(job->context, failure, &shown);
+}
+
+static int run_unmanaged(struct job *job, const struct failure *failure)
+{
+    if (job->talks) {
+        note("running the command without a decision, its environment stays as it is: %s", failure->text);
+        say_findings(&job->decided, &job->examined, NULL, job->values->quiet);
     }
-    for (size_t i = 0; i < outcome->n_obligations; i++)
-        fprintf(out, "%s%s", i ? ", " : "; the job must: ", outcome->obligations[i]);
+    decided_clear(&job->decided);
+    if (plan_unmanaged(&job->values->ask, &job->plan) < 0)
+        return fail(EXIT_INTERNAL, "out of memory");
+    return start(job);
 }
 
-/* Nothing was done about these; what they advise is longer than a line. */
-static void print_summary_advice(FILE *out, const Itexd__V1__Outcome *outcome)
+static int undecided(struct job *job, const struct failure *failure)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < outcome->n_diagnostics; i++)
-        if (outcome->diagnostics[i]->rule && outcome->diagnostics[i]->solution)
-            fprintf(out, "%s%s", n++ ? ", " : "; left as it is: ", outcome->diagnostics[i]->rule);
+    if (!failure->unavailable || job->values->ask.require)
+        return failure_report(failure);
+    return job->values->dry_run ? show_unmanaged(job, failure) : run_unmanaged(job, failure);
 }
 
-/* One line, only where there is something to know. */
-static void summarise(const struct decided *decided)
-{
-    const Itexd__V1__Outcome *outcome = decided->decision->outcome;
-    char *text = NULL, mark[MARK_SIZE];
-    size_t size;
-    if (!outcome->verdict || strcmp(outcome->verdict, "ok") == 0)
-        return;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return;
-    mark_prefix(decision_mark(decided->decision), mark);
-    fprintf(out, "%s%s: mode %s", mark, outcome->verdict, outcome->mode ? outcome->mode : "unchanged");
-    print_summary_changes(out, outcome);
-    if (strcmp(outcome->verdict, "advised") == 0)
-        print_summary_advice(out, outcome);
-    if (decided->decision->has_id && decided->decision->id)
-        fprintf(out, " (itexctl explain %llu)", (unsigned long long)decided->decision->id);
-    fclose(out);
-    for (char *byte = text; *byte; byte++)
-        *byte = *byte == '\n' ? ' ' : *byte;
-    note("%s", text);
-    free(text);
-}
+/* ---- With one ------------------------------------------------------------------------------------------ */
 
 static int reject(const struct decided *decided)
 {
@@ -98,128 +125,89 @@ static int reject(const struct decided *decided)
     return decided_status(decided);
 }
 
-/* ---- Running ---------------------------------------------------------------------------------------- */
-
-static int execute(char **command)
+static int plan_decided(struct job *job, struct failure *failure)
 {
-    fflush(NULL);
-    execvp(command[0], command);
-    int error = errno;
-    return fail(error == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE, "%s: %s", command[0],
-                error == ENOENT ? "command not found" : strerror(error));
+    if (plan_build(&job->decided, &job->values->ask, &job->plan, failure) < 0)
+        return -1;
+    if ((job->values->require_mode && plan_require_mode(&job->plan) < 0) || rewrite(job) < 0)
+        return failure_set(failure, EXIT_INTERNAL, "out of memory");
+    return 0;
 }
 
-static int run_unmanaged(const struct run_values *values, char **command, const struct failure *failure)
+static int show(struct job *job)
 {
-    const struct ask *ask = &values->ask;
-    CLEANUP(apply_plan_free) struct apply_plan plan = APPLY_PLAN_INIT;
-    note("running the command without a decision, its environment stays as it is: %s", failure->text);
-    if (plan_unmanaged(ask, &plan) < 0 || apply_plan_setenv(&plan) < 0)
-        return fail(EXIT_INTERNAL, "out of memory");
-    return values->supervise ? supervise(command, NULL) : execute(command);
-}
-
-static int run_decided(const struct run_values *values, struct decided *decided, char **command)
-{
-    CLEANUP(apply_plan_free) struct apply_plan plan = APPLY_PLAN_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
-    if (plan_build(decided, &values->ask, &plan, &failure) < 0)
+    if (decided_status(&job->decided) == EXIT_DONE && plan_decided(job, &failure) < 0)
         return failure_report(&failure);
-    int r = apply_plan_setenv(&plan);
-    if (r < 0)
-        return fail(EXIT_INTERNAL, "cannot change the environment: %s", strerror(-r));
-    if (!values->quiet)
-        summarise(decided);
-    if (!decided->request->launcher) /* the ranks ask and accept for themselves */
-        decided_accept(decided);
-    return values->supervise ? supervise(command, decided->connection) : execute(command);
+    const struct run_shown shown = {&job->examined, &job->hook, &job->plan, final_command(job)};
+    return run_show(job->context, &job->decided, &shown);
 }
 
-/* On one line, so that it can be copied. */
-static void print_command(const struct printer *printer, char *const *command)
+static int run_decided(struct job *job)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        return;
-    for (size_t i = 0; command[i]; i++) {
-        fputs(i ? " " : "", out);
-        shell_word(out, command[i]);
-    }
-    fclose(out);
-    const struct printer wide = {.out = printer->out, .width = INT_MAX};
-    print_paragraph(&wide, 2, text);
-    free(text);
-}
-
-static int show_unmanaged(const struct context *context, char *const *command, const struct failure *failure)
-{
-    struct printer printer = printer_open(context, stdout);
-    note("%s", failure->text);
-    printf("Without a decision the command would run with its environment as it is:\n");
-    print_command(&printer, command);
-    return EXIT_DONE;
-}
-
-static int show(const struct context *context, const struct run_values *values, const struct decided *decided,
-                char **command)
-{
-    CLEANUP(apply_plan_free) struct apply_plan plan = APPLY_PLAN_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
-    int status = decided_status(decided);
-    if (context->json)
-        return json_print(stdout, json_decision(decided->decision)) < 0 ? EXIT_INTERNAL : status;
-    CLEANUP(printer_close) struct printer printer = printer_open(context, stdout);
-    if (printer_mark(&printer, decision_mark(decided->decision)) < 0)
-        return fail(EXIT_INTERNAL, "out of memory");
-    print_decision(&printer, decided->decision);
-    if (status != EXIT_DONE) {
-        CLEANUP(freep) char *text = decided_rejection(decided);
-        print_heading(&printer, TONE_BAD, "The command would not be started:");
-        print_paragraph(&printer, 2, text ? text : "rejected");
-        return status;
-    }
-    if (plan_build(decided, &values->ask, &plan, &failure) < 0)
+    const struct run_values *values = job->values;
+    if (decided_status(&job->decided) != EXIT_DONE)
+        return reject(&job->decided);
+    if (plan_build(&job->decided, &values->ask, &job->plan, &failure) < 0)
         return failure_report(&failure);
-    print_heading(&printer, TONE_PLAIN, "The command would run with:");
-    for (size_t i = 0; i < plan.n_changes; i++)
-        print_paragraphf(&printer, 2, "%s%s%s%s", plan.changes[i].value ? "" : "unset ", plan.changes[i].name,
-                         plan.changes[i].value ? "=" : "", plan.changes[i].value ? plan.changes[i].value : "");
-    print_command(&printer, command);
-    return EXIT_DONE;
+    if (values->require_mode && plan_require_mode(&job->plan) < 0)
+        return fail(EXIT_INTERNAL, "out of memory");
+    if (job->talks && (!values->quiet || values->require_mode))
+        say_hook(&job->examined, &job->hook, values->require_mode);
+    if (job->talks && !job->examined.script.nested)
+        say_findings(&job->decided, &job->examined, &job->hook, values->quiet);
+    if (job->talks && !values->quiet)
+        say_decision(&job->decided, &job->examined);
+    return start(job);
+}
+
+/* ---- All of it ------------------------------------------------------------------------------------------ */
+
+static int examine(struct job *job, struct failure *failure)
+{
+    const struct run_values *values = job->values;
+    if (values->no_check && values->ask.script)
+        return failure_set(failure, EXIT_USAGE, "--no-check and --script exclude each other");
+    if (examine_command(&values->ask, job->command, !values->no_check, &job->examined, failure) < 0)
+        return -1;
+    if (hook_find(&job->examined, !values->no_check, &job->hook) < 0)
+        return failure_set(failure, EXIT_INTERNAL, "out of memory");
+    return 0;
 }
 
 static int run_run(struct context *context, const struct operands *operands)
 {
-    const struct run_values *values = context->values;
-    CLEANUP(decided_clear) struct decided decided = DECIDED_INIT;
+    CLEANUP(job_clear)
+    struct job job = {.context = context,
+                      .values = context->values,
+                      .command = operands->items,
+                      .talks = job_first_rank(environ),
+                      .examined = EXAMINED_INIT,
+                      .decided = DECIDED_INIT};
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     if (operands->n_items == 0)
-        return fail(EXIT_USAGE, "which command? For example: itexctl run --keras 3 -- python train.py");
-    char **command = operands->items;
-    const char *launcher = launcher_of(command);
-    if (launcher && !values->quiet)
+        return fail(EXIT_USAGE, "which command? For example: itexctl run -- python train.py");
+    if (examine(&job, &failure) < 0)
+        return failure_report(&failure);
+    const char *launcher = job.examined.script.launcher;
+    if (launcher && !job.values->quiet)
         note("%s is a launcher: only mode variables are set; to decide for each rank: %s ... itexctl run -- "
              "PROGRAM",
              launcher, launcher);
-    if (decide(context, &values->ask, launcher ? ASK_FOR_LAUNCHER : ASK_FOR_COMMAND, &decided, &failure) < 0) {
-        if (failure.unavailable && !values->ask.require && values->dry_run)
-            return show_unmanaged(context, command, &failure);
-        if (failure.unavailable && !values->ask.require)
-            return run_unmanaged(values, command, &failure);
-        return failure_report(&failure);
-    }
-    if (values->dry_run)
-        return show(context, values, &decided, command);
-    if (decided_status(&decided) != EXIT_DONE)
-        return reject(&decided);
-    return run_decided(values, &decided, command);
+    if (decide(context, &job.values->ask, launcher ? ASK_FOR_LAUNCHER : ASK_FOR_COMMAND, &job.examined, &job.decided,
+               &failure) < 0)
+        return undecided(&job, &failure);
+    return job.values->dry_run ? show(&job) : run_decided(&job);
 }
 
 static const struct option_def options[] = {
     {"dry-run", OPTION_FLAG, offsetof(struct run_values, dry_run), NULL, "show what would be done, run nothing"},
     {"quiet", OPTION_FLAG, offsetof(struct run_values, quiet), NULL, "say nothing about a decision that works out"},
+    {"no-check", OPTION_FLAG, offsetof(struct run_values, no_check), NULL,
+     "do not look at the script, and put no hook into it"},
+    {"require-mode", OPTION_FLAG, offsetof(struct run_values, require_mode), NULL,
+     "the job ends with status 65 if it gets another mode than was decided"},
     {"supervise", OPTION_FLAG, offsetof(struct run_values, supervise), NULL,
      "stay as the command's parent until all it started has ended"},
 };

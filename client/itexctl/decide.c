@@ -71,10 +71,10 @@ static int ask_service(const struct context *context, const struct ask *ask, str
     return failure_set(failure, EXIT_UNAVAILABLE, "itexd answered with a decision that says nothing");
 }
 
-int decide(const struct context *context, const struct ask *ask, enum ask_for whom, struct decided *decided,
-           struct failure *failure)
+int decide(const struct context *context, const struct ask *ask, enum ask_for whom, const struct examined *examined,
+           struct decided *decided, struct failure *failure)
 {
-    if (ask_request(ask, whom, &decided->request, failure) < 0)
+    if (ask_request(ask, whom, examined, &decided->request, failure) < 0)
         return -1;
     if (ask->offline)
         return decide_offline(ask, decided->request, &decided->decision, failure);

@@ -19,9 +19,9 @@ struct decided {
     }
 void decided_clear(struct decided *decided);
 
-/* 0, or -1 with *failure filled. */
-int decide(const struct context *context, const struct ask *ask, enum ask_for whom, struct decided *decided,
-           struct failure *failure);
+/* examined: what is known of the script, NULL: nothing. 0, or -1 with *failure filled. */
+int decide(const struct context *context, const struct ask *ask, enum ask_for whom, const struct examined *examined,
+           struct decided *decided, struct failure *failure);
 /* Tells the service that the decision is in force. Nobody waits for it to be recorded; a failure changes nothing. */
 void decided_accept(struct decided *decided);
 /* 0, or for a rejected decision 1 or 75. */
@@ -34,6 +34,9 @@ void decided_report_rejection(const struct decided *decided, const char *more);
 /* offline.c: decides here. */
 int decide_offline(const struct ask *ask, const Itexd__V1__Resolve *request, Itexd__V1__Decision **decision,
                    struct failure *failure);
+/* offline.c: the same by rules at hand. */
+int decide_by_rules(const struct rules *rules, bool alternatives, const Itexd__V1__Resolve *request,
+                    Itexd__V1__Decision **decision, struct failure *failure);
 /* offline.c: computes the alternatives of a decision of the service, with the rule set it was made by. */
 int decide_alternatives(struct connection *connection, Itexd__V1__Decision *decision, struct failure *failure);
 

@@ -299,7 +299,7 @@ int findings_read(const char *text, size_t size, struct findings *findings, stru
     if (!reader.error[0])
         return 0;
     findings_clear(findings);
-    return failure_set(failure, EXIT_INTERNAL, "the analyser's answer is not understood: %s", reader.error);
+    return failure_set(failure, EXIT_INTERNAL, "%s", reader.error);
 }
 
 void findings_clear(struct findings *findings)

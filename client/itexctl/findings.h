@@ -68,7 +68,7 @@ struct findings {
         .root = NULL                                                                                                   \
     }
 
-/* 0; -1 with *failure, which says where the text is not as agreed. */
+/* 0; -1 with *failure, which says what is not as agreed. */
 int findings_read(const char *text, size_t size, struct findings *findings, struct failure *failure);
 void findings_clear(struct findings *findings);
 

@@ -133,17 +133,24 @@ static int build_decision(const struct rules *rules, const struct local *local, 
     return r;
 }
 
+int decide_by_rules(const struct rules *rules, bool alternatives, const Itexd__V1__Resolve *request,
+                    Itexd__V1__Decision **decision, struct failure *failure)
+{
+    CLEANUP(local_clear) struct local local = {.resolution = RESOLUTION_INIT};
+    if (resolve_locally(rules, request, alternatives, &local, failure) < 0)
+        return -1;
+    int r = build_decision(rules, &local, request, decision);
+    return r < 0 ? failure_set(failure, EXIT_INTERNAL, "cannot decide: %s", strerror(-r)) : 0;
+}
+
 int decide_offline(const struct ask *ask, const Itexd__V1__Resolve *request, Itexd__V1__Decision **decision,
                    struct failure *failure)
 {
     CLEANUP(rules_freep) struct rules *rules = NULL;
-    CLEANUP(local_clear) struct local local = {.resolution = RESOLUTION_INIT};
     const char *path = ask->rules ? ask->rules : shipped_rules_path();
-    if (read_rules(path, &rules, failure) < 0 ||
-        resolve_locally(rules, request, ask->alternatives, &local, failure) < 0)
+    if (read_rules(path, &rules, failure) < 0)
         return -1;
-    int r = build_decision(rules, &local, request, decision);
-    return r < 0 ? failure_set(failure, EXIT_INTERNAL, "cannot decide: %s", strerror(-r)) : 0;
+    return decide_by_rules(rules, ask->alternatives, request, decision, failure);
 }
 
 /* ---- Alternatives to a decision of the service -------------------------------------------------------- */
@@ -159,7 +166,7 @@ static int fetch_rules(struct connection *connection, const Itexd__V1__Decision 
 {
     CLEANUP(rule_files_clear) struct rule_files files = RULE_FILES_INIT;
     uint64_t id = decision->ruleset && decision->ruleset->has_id ? decision->ruleset->id : 0;
-    if (service_rule_files(connection, id, &files, NULL, failure) < 0)
+    if (service_rule_files(connection, id, ADMIN_TIMEOUT_MS, &files, NULL, failure) < 0)
         return -1;
     return compile_rules(&files, rules, failure);
 }

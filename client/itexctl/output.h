@@ -61,6 +61,8 @@ __attribute__((format(printf, 3, 4))) void print_fieldf(const struct printer *pr
 void print_paragraph(const struct printer *printer, int indent, const char *text);
 __attribute__((format(printf, 3, 4))) void print_paragraphf(const struct printer *printer, int indent,
                                                             const char *format, ...);
+/* Within a line: as harmless as the others, not wrapped. */
+void print_inline(const struct printer *printer, const char *text);
 /* A line on stdout for people or pipes: not wrapped, but as harmless as the others. */
 __attribute__((format(printf, 1, 2))) void print_linef(const char *format, ...);
 /* Where text wraps: long lines are hard to read. */

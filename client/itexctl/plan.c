@@ -28,6 +28,23 @@ int plan_unmanaged(const struct ask *ask, struct apply_plan *plan)
     return 0;
 }
 
+int plan_require_mode(struct apply_plan *plan)
+{
+    CLEANUP(freep) char *text = NULL;
+    for (size_t i = 0; i < plan->n_changes; i++) {
+        const char *value = plan->changes[i].value;
+        if (strcmp(plan->changes[i].name, "ITEXD_DECISION") != 0 || !value)
+            continue;
+        const char *between = value[0] && value[strlen(value) - 1] == ':' ? "" : ",";
+        if (asprintf(&text, "%s%srequire-mode", value, between) < 0) {
+            text = NULL;
+            return -1;
+        }
+        return apply_plan_add(plan, "ITEXD_DECISION", text);
+    }
+    return 0;
+}
+
 int plan_build(const struct decided *decided, const struct ask *ask, struct apply_plan *plan, struct failure *failure)
 {
     char error[512] = "";

@@ -66,7 +66,7 @@ static int open_side(const struct context *context, const char *text, struct rul
     if (!number_parse(text, 1, INT64_MAX, &id))
         return read_rules(text, rules, failure);
     if (service_open(context, &connection, failure) < 0 ||
-        service_rule_files(connection, (uint64_t)id, &files, NULL, failure) < 0)
+        service_rule_files(connection, (uint64_t)id, ADMIN_TIMEOUT_MS, &files, NULL, failure) < 0)
         return -1;
     if (rules_load(&files, rules, &messages) < 0)
         return failure_set(failure, EXIT_BAD_CONFIG, "rule set %s cannot be read by this itexctl", text);

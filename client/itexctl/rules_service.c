@@ -150,7 +150,7 @@ static int show_run(struct context *context, const struct operands *operands)
         return fail(EXIT_USAGE, "%s takes the number of one rule set; itexctl rules list has them",
                     context->command->name);
     if (service_open(context, &connection, &failure) < 0 ||
-        service_rule_files(connection, (uint64_t)id, &files, &info, &failure) < 0)
+        service_rule_files(connection, (uint64_t)id, ADMIN_TIMEOUT_MS, &files, &info, &failure) < 0)
         return failure_report(&failure);
     int r = print_set(context, &files, info);
     itexd__v1__rule_set_info__free_unpacked(info, NULL);

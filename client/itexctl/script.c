@@ -277,6 +277,7 @@ static int expand_shebang(struct walk *walk, const char *path)
         words[n++] = shebang.argument;
     words[n++] = path;
     int r = walk_replace(walk, walk->at, 1, words, n);
+    walk->expanded = true;
     return r < 0 ? r : WALK_ON;
 }
 
@@ -329,6 +330,17 @@ static int step_over_run(struct walk *walk)
 
 /* ---- The walk ------------------------------------------------------------------------------------------- */
 
+static int name_program(struct walk *walk, const char *word)
+{
+    if (walk->expanded) {
+        walk->expanded = false;
+        return 0;
+    }
+    free(walk->script->program_name);
+    walk->script->program_name = strdup(word);
+    return walk->script->program_name ? 0 : -ENOMEM;
+}
+
 static int step(struct walk *walk)
 {
     const char *word = walk_word(walk, walk->at);
@@ -336,6 +348,8 @@ static int step(struct walk *walk)
     if (!word)
         return WALK_END;
     walk->script->program = walk->at;
+    if (name_program(walk, word) < 0)
+        return -ENOMEM;
     walk->script->launcher = launcher_at(walk, walk_base(word));
     if (walk->script->launcher)
         return walk_end(walk, "%s is a launcher", walk->script->launcher);
@@ -379,6 +393,7 @@ void script_clear(struct script *script)
         free(script->variables[i].value);
     }
     free(script->variables);
+    free(script->program_name);
     free(script->why);
     free(script->interpreter);
     free(script->file);
@@ -397,6 +412,7 @@ const char *script_name(const struct script *script)
         return "-c";
     case SCRIPT_NONE:
     case SCRIPT_INTERACTIVE:
+    case SCRIPT_NOTHING:
         break;
     }
     return "";

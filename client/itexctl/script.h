@@ -19,7 +19,8 @@ enum script_kind {
     SCRIPT_MODULE,      /* python -m MODULE */
     SCRIPT_CODE,        /* python -c CODE */
     SCRIPT_STDIN,       /* python - */
-    SCRIPT_INTERACTIVE, /* python by itself, python --version and the like */
+    SCRIPT_INTERACTIVE, /* python by itself */
+    SCRIPT_NOTHING,     /* python --version and the like, or what Python refuses */
 };
 
 /* A variable as an env on the command line sets it. */
@@ -36,6 +37,7 @@ struct script {
     char **words; /* the command with shebangs written out, ends with NULL */
     size_t n_words;
     size_t program;       /* the word behind env, nice and the like: what is run in the end */
+    char *program_name;   /* as it was called, before its shebang was written out; NULL: there is none */
     const char *launcher; /* that program, where it starts the ranks of a job; NULL */
     bool nested;          /* there is an inner itexctl run, which decides again and starts the job */
     char *why;            /* what ended the search, for SCRIPT_NONE and for a file that is not there; NULL */
@@ -43,6 +45,7 @@ struct script {
     /* With a kind other than SCRIPT_NONE: */
     size_t subject;    /* the word behind Python's own options: FILE, -m, -c or -; n_words where there is none */
     char *interpreter; /* as it would be executed; NULL where PATH has none */
+    bool missing;      /* there is no such FILE at all */
     char *file;        /* the source; NULL where it was not found, or is none (-c, -) */
     char options[8];   /* of Python's own, those that decide where modules come from: of EIPSs */
 

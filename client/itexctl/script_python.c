@@ -86,7 +86,7 @@ static int read_letters(struct walk *walk, size_t *at)
             return 0;
         }
         if (strchr("hV?", *letter))
-            script->kind = SCRIPT_INTERACTIVE;
+            script->kind = SCRIPT_NOTHING;
         keep_option(script, *letter);
     }
     ++*at;
@@ -99,7 +99,7 @@ static void read_long(struct walk *walk, size_t *at)
     if (strcmp(word, "--check-hash-based-pycs") == 0)
         ++*at;
     else if (strncmp(word, "--check-hash-based-pycs=", 24) != 0)
-        walk->script->kind = SCRIPT_INTERACTIVE; /* --help, --version, or what Python refuses */
+        walk->script->kind = SCRIPT_NOTHING; /* --help, --version, or what Python refuses */
     ++*at;
 }
 
@@ -189,7 +189,8 @@ static int find_file(const struct walk *walk, char **file)
 {
     const char *word = walk_word(walk, walk->script->subject);
     struct stat status;
-    if (stat(word, &status) != 0)
+    walk->script->missing = stat(word, &status) != 0;
+    if (walk->script->missing)
         return 0;
     if (S_ISDIR(status.st_mode))
         return try_file(word, "__main__.py", "", file);
@@ -229,6 +230,6 @@ int walk_python(struct walk *walk)
     bool incomplete =
         (script->kind == SCRIPT_CODE || script->kind == SCRIPT_MODULE) && script->subject + 1 >= script->n_words;
     if (incomplete) /* which Python refuses */
-        script->kind = SCRIPT_INTERACTIVE;
+        script->kind = SCRIPT_NOTHING;
     return find_source(walk);
 }

@@ -11,6 +11,7 @@ struct walk {
     char *prefix;          /* of a conda environment, whose bin comes before PATH; NULL */
     const char *elsewhere; /* the option that changes the directory, so that paths mean something else; NULL */
     unsigned expansions;
+    bool expanded; /* the word was put there for a shebang */
 };
 
 /* What a step of the walk comes to; -ENOMEM besides. */

@@ -87,8 +87,8 @@ static int append(struct buffer *buffer, const ProtobufCBinaryData *page)
 }
 
 /* One page; *complete when it was the last. */
-static int fetch_page(struct connection *connection, uint64_t id, struct buffer *buffer, Itexd__V1__RuleSetInfo **info,
-                      bool *complete, struct failure *failure)
+static int fetch_page(struct connection *connection, uint64_t id, int64_t timeout_ms, struct buffer *buffer,
+                      Itexd__V1__RuleSetInfo **info, bool *complete, struct failure *failure)
 {
     Itexd__V1__RulesShow show = ITEXD__V1__RULES_SHOW__INIT;
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
@@ -99,8 +99,7 @@ static int fetch_page(struct connection *connection, uint64_t id, struct buffer 
     show.offset = buffer->size;
     request.body_case = ITEXD__V1__REQUEST__BODY_RULES_SHOW;
     request.rules_show = &show;
-    if (service_call(connection, &request, -1, ADMIN_TIMEOUT_MS, ITEXD__V1__REPLY__BODY_RULES_SHOW, &reply, failure) <
-        0)
+    if (service_call(connection, &request, -1, timeout_ms, ITEXD__V1__REPLY__BODY_RULES_SHOW, &reply, failure) < 0)
         return -1;
     Itexd__V1__RulesShowReply *page = reply->rules_show;
     bool sensible = page->info && page->total <= RULES_MAX_BYTES && page->offset == buffer->size &&
@@ -130,7 +129,7 @@ static int unpack_files(const struct buffer *buffer, struct rule_files *files, s
     return r < 0 ? failure_set(failure, EXIT_INTERNAL, "out of memory") : 0;
 }
 
-int service_rule_files(struct connection *connection, uint64_t id, struct rule_files *files,
+int service_rule_files(struct connection *connection, uint64_t id, int64_t timeout_ms, struct rule_files *files,
                        Itexd__V1__RuleSetInfo **info, struct failure *failure)
 {
     CLEANUP(buffer_clear) struct buffer buffer = {NULL, 0};
@@ -138,7 +137,7 @@ int service_rule_files(struct connection *connection, uint64_t id, struct rule_f
     bool complete = false;
     int r = 0;
     while (r == 0 && !complete) {
-        r = fetch_page(connection, id, &buffer, &found, &complete, failure);
+        r = fetch_page(connection, id, timeout_ms, &buffer, &found, &complete, failure);
         if (r == 0 && id == 0)
             id = found->id; /* the next pages are of the same set, even if another becomes active meanwhile */
     }

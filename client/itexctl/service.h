@@ -25,8 +25,9 @@ int service_once(const struct context *context, Itexd__V1__Request *request, int
                  Itexd__V1__Reply__BodyCase expected, Itexd__V1__Reply **reply, struct failure *failure);
 /* "SIMULATED" or "EMULATED" where the service's devices are no real GPUs, else "". mark holds 32 bytes. */
 void service_mark(struct connection *connection, char mark[32]);
-/* The files of a rule set; id 0: the active one. info (may be NULL) is of the set, freed with free_unpacked. */
-int service_rule_files(struct connection *connection, uint64_t id, struct rule_files *files,
+/* The files of a rule set, each page within the timeout; id 0: the active one. info (may be NULL) is of the set, freed
+ * with free_unpacked. */
+int service_rule_files(struct connection *connection, uint64_t id, int64_t timeout_ms, struct rule_files *files,
                        Itexd__V1__RuleSetInfo **info, struct failure *failure);
 
 #endif

@@ -242,6 +242,12 @@ void print_paragraphf(const struct printer *printer, int indent, const char *for
     print_paragraph(printer, indent, text ? text : "out of memory");
 }
 
+void print_inline(const struct printer *printer, const char *text)
+{
+    CLEANUP(freep) char *clean = visible(text);
+    fputs(clean ? clean : "out of memory", printer->out);
+}
+
 void print_linef(const char *format, ...)
 {
     va_list arguments;

@@ -154,10 +154,10 @@ static void python_by_itself(void **state)
         {"python3.9 train.py", SCRIPT_FILE, NULL, "train.py", "train.py"},
         {"python - a", SCRIPT_STDIN, "bin/python", NULL, "-"},
         {"python", SCRIPT_INTERACTIVE, "bin/python", NULL, NULL},
-        {"python -V train.py", SCRIPT_INTERACTIVE, "bin/python", NULL, NULL},
-        {"python --help", SCRIPT_INTERACTIVE, "bin/python", NULL, NULL},
-        {"python -c", SCRIPT_INTERACTIVE, "bin/python", NULL, NULL},
-        {"python -m", SCRIPT_INTERACTIVE, "bin/python", NULL, NULL},
+        {"python -V train.py", SCRIPT_NOTHING, "bin/python", NULL, NULL},
+        {"python --help", SCRIPT_NOTHING, "bin/python", NULL, NULL},
+        {"python -c", SCRIPT_NOTHING, "bin/python", NULL, NULL},
+        {"python -m", SCRIPT_NOTHING, "bin/python", NULL, NULL},
     };
     ASSERT_ALL(cases);
 }
