@@ -46,6 +46,7 @@ extern const struct command command_status;
 extern const struct command command_resolve;
 extern const struct command command_env;
 extern const struct command command_run;
+extern const struct command command_check;
 extern const struct command command_explain;
 extern const struct command command_query;
 extern const struct command command_rules;
