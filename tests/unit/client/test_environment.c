@@ -325,6 +325,37 @@ static void test_job(void **state)
     free(too_long);
 }
 
+static void expect_rank(const char *first, const char *second, const char *third, bool known, uint32_t size,
+                        uint32_t number, bool is_first)
+{
+    char *envp[] = {(char *)first, (char *)second, (char *)third, NULL};
+    struct local_rank rank = {0, 0};
+
+    assert_int_equal(job_local_rank(envp, &rank), known);
+    if (known) {
+        assert_int_equal(rank.size, size);
+        assert_int_equal(rank.rank, number);
+    }
+    assert_int_equal(job_first_rank(envp), is_first);
+}
+
+static void test_ranks(void **state)
+{
+    (void)state;
+    expect_rank(NULL, NULL, NULL, false, 0, 0, true);
+    expect_rank("MPI_LOCALRANKID=1", "MPI_LOCALNRANKS=2", NULL, true, 2, 1, false);
+    expect_rank("OMPI_COMM_WORLD_LOCAL_RANK=0", "OMPI_COMM_WORLD_LOCAL_SIZE=2", NULL, true, 2, 0, true);
+    expect_rank("PALS_LOCAL_RANKID=3", NULL, NULL, false, 0, 0, false);
+    expect_rank("HOROVOD_LOCAL_RANK=2", "HOROVOD_LOCAL_SIZE=4", NULL, true, 4, 2, false);
+    expect_rank("SLURM_LOCALID=1", "SLURM_STEP_TASKS_PER_NODE=4(x2)", NULL, true, 4, 1, false);
+    expect_rank("FLUX_TASK_LOCAL_ID=1", "FLUX_JOB_SIZE=4", "FLUX_JOB_NNODES=1", true, 4, 1, false);
+    expect_rank("FLUX_TASK_LOCAL_ID=1", "FLUX_JOB_SIZE=4", "FLUX_JOB_NNODES=2", false, 0, 0, false);
+    expect_rank("FLUX_TASK_LOCAL_ID=4", "FLUX_JOB_SIZE=4", "FLUX_JOB_NNODES=1", false, 0, 0, false);
+    /* Under a scheduler's step the MPI launcher's own ranks count. */
+    expect_rank("SLURM_LOCALID=0", "OMPI_COMM_WORLD_LOCAL_RANK=1", "OMPI_COMM_WORLD_LOCAL_SIZE=2", true, 2, 1, false);
+    expect_rank("MPI_LOCALRANKID=x", "MPI_LOCALNRANKS=2", NULL, false, 0, 0, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +371,7 @@ int main(void)
         cmocka_unit_test(test_a_file_too_large_is_named),
         cmocka_unit_test(test_the_script_counts_before_the_environment),
         cmocka_unit_test(test_job),
+        cmocka_unit_test(test_ranks),
     };
 
     return cmocka_run_group_tests_name("client-environment", tests, make_directory, remove_directory);
