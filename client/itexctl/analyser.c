@@ -12,7 +12,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -155,11 +154,12 @@ static int child_arguments(struct child *child, const struct analyser_question *
         add(child, "--write");
     add_option(child, "--itex", question->itex);
     add_option(child, "--bind", question->bind);
-    add_option(child, "--module", question->module);
     if (child->file)
         add(child, child->file);
-    else if (question->code)
-        add(child, "-");
+    else if (question->module)
+        add_option(child, "-m", question->module);
+    else
+        add_option(child, "-c", question->code ? question->code : "");
     return 0;
 }
 
@@ -204,20 +204,8 @@ static int pipe_open(struct pipe *pipe)
     return 0;
 }
 
-/* The source behind -c, in a file that is nowhere; else /dev/null. -errno. */
-static int open_input(const char *code)
-{
-    if (!code)
-        return open("/dev/null", O_RDONLY | O_CLOEXEC);
-    int fd = memfd_create("code", MFD_CLOEXEC);
-    size_t size = strlen(code);
-    if (fd >= 0 && (write(fd, code, size) != (ssize_t)size || lseek(fd, 0, SEEK_SET) < 0))
-        close_fd(&fd);
-    return fd;
-}
-
 /* 0 or -errno. */
-static int child_start(struct child *child, const char *code)
+static int child_start(struct child *child)
 {
     CLEANUP(pipe_close) struct pipe out = PIPE_INIT;
     CLEANUP(pipe_close) struct pipe err = PIPE_INIT;
@@ -227,7 +215,7 @@ static int child_start(struct child *child, const char *code)
         r = pipe_open(&err);
     if (r >= 0)
         r = pipe_open(&started);
-    child->in = r < 0 ? -1 : open_input(code);
+    child->in = r < 0 ? -1 : open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (r < 0 || child->in < 0)
         return r < 0 ? r : -errno;
     fflush(NULL);
@@ -390,7 +378,7 @@ int analyser_run(const struct analyser_question *question, struct analyser_answe
         return failure_set(failure, EXIT_INTERNAL, "out of memory");
     if (check_package(&child, failure) < 0)
         return -1;
-    int r = child_start(&child, question->code);
+    int r = child_start(&child);
     if (r < 0)
         return failure_set(failure, EXIT_INTERNAL, "%s cannot be executed: %s", question->interpreter, strerror(-r));
     r = attend_all(&child, question->timeout_ms, &out, &err, &status);

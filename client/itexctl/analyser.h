@@ -18,9 +18,9 @@ struct analyser_question {
     const char *options;      /* of Python's own: letters, as script.options */
     char *const *environment; /* of the job, NULL at the end */
     const char *itex, *bind;  /* NULL: not said */
+    const char *file;         /* the source; NULL: see module and code */
     const char *module;       /* what stood behind -m; NULL */
-    const char *file;         /* NULL: no source, only what is installed */
-    const char *code;         /* in place of a file: the source itself; NULL */
+    const char *code;         /* what stood behind -c; NULL. Without any of them only what is installed is asked. */
     bool fix, write;          /* print a diff of what can be put right; and put it right */
     int64_t timeout_ms;
 };

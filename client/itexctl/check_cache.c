@@ -5,7 +5,6 @@
 #include "client/itexctl/check_cache.h"
 #include "client/itexctl/check_cache_parts.h"
 #include "client/itexctl/itexctl.h"
-#include "daemon/resolver/variables.h"
 #include "proto/cleanup.h"
 #include "proto/clock.h"
 
@@ -82,23 +81,10 @@ static void put_sources(FILE *out, const char *name)
         free(entries);
 }
 
-/*
- * What decides which modules are found, and what a script can contradict. Not that of launchers, which is different in
- * every rank.
- */
+/* What decides which modules are found. Which others the analyser looks at is in its answer. */
 static bool variable_matters(const char *assignment)
 {
-    static const char *const others[] = {"KERAS_", "PYTHON", "HOME=", "CUDA_VISIBLE_DEVICES="};
-    static const char *const of_ranks[] = {"CCL_", "I_MPI_", "KMP_", "OMP_", "TF_CONFIG="};
-    char name[64];
-    for (size_t i = 0; i < LENGTH(others); i++)
-        if (strncmp(assignment, others[i], strlen(others[i])) == 0)
-            return true;
-    for (size_t i = 0; i < LENGTH(of_ranks); i++)
-        if (strncmp(assignment, of_ranks[i], strlen(of_ranks[i])) == 0)
-            return false;
-    snprintf(name, sizeof(name), "%.*s", (int)strcspn(assignment, "="), assignment);
-    return variable_settable(name);
+    return strncmp(assignment, "PYTHON", 6) == 0 || strncmp(assignment, "HOME=", 5) == 0;
 }
 
 static int compare_texts(const void *left, const void *right)
@@ -188,7 +174,7 @@ void check_cache_close(struct check_cache *cache)
     *cache = (struct check_cache)CHECK_CACHE_INIT;
 }
 
-bool check_cache_find(const struct check_cache *cache, struct analyser_answer *answer)
+bool check_cache_find(const struct check_cache *cache, char *const *environment, struct analyser_answer *answer)
 {
     char digest[CHECK_CACHE_DIGEST];
     size_t size, head = CHECK_CACHE_DIGEST;
@@ -207,7 +193,7 @@ bool check_cache_find(const struct check_cache *cache, struct analyser_answer *a
         return false;
     memcpy(kept, end + 2, length + 1);
     end[1] = '\0';
-    if (!state_holds(text + head))
+    if (!state_holds(text + head, environment))
         return false;
     *answer = (struct analyser_answer){.text = TAKE_PTR(kept), .size = length};
     return true;

@@ -2,10 +2,10 @@
  * What the analyser found, kept: so that a thousand ranks of a job do not each parse the same script.
  *
  * An answer is found again where everything is as it was: the same question (script, interpreter, options, the
- * variables that matter, itexctl's and the analyser's version), the files that were read, by their content, and the
- * folders where modules come from, by their time or by the names of modules and installed packages in them. What cannot
- * be told to be unchanged is not kept: an interpreter that is itself a script and may start any, a folder that changed
- * meanwhile.
+ * variables of Python itself, itexctl's and the analyser's version), the variables that the analyser looked at, the
+ * files that were read, by their content, and the folders where modules come from, by their time or by the names of
+ * modules and installed packages in them. What cannot be told to be unchanged is not kept: an interpreter that is
+ * itself a script and may start any, a folder that changed meanwhile.
  *
  * The folder is $XDG_CACHE_HOME/itexctl, ~/.cache/itexctl, else itexctl-UID in $TMPDIR or /tmp. It and its files must
  * be this user's own and writable by nobody else, or they are not looked at. Any number of processes may use it at
@@ -36,8 +36,8 @@ struct check_cache {
 
 /* Opens it for a question. Where that is not possible it keeps nothing; that is no error. */
 void check_cache_open(struct check_cache *cache, const struct analyser_question *question);
-/* True with the answer, where it was kept and holds. */
-bool check_cache_find(const struct check_cache *cache, struct analyser_answer *answer);
+/* True with the answer, where it was kept and holds in the job's environment. */
+bool check_cache_find(const struct check_cache *cache, char *const *environment, struct analyser_answer *answer);
 /* Keeps an answer and what was read of it. */
 void check_cache_keep(const struct check_cache *cache, const struct analyser_answer *answer,
                       const struct findings *findings);

@@ -26,9 +26,9 @@ bool digest_of_file(const char *path, char digest[CHECK_CACHE_DIGEST]);
  */
 bool digest_of_names(const char *path, char digest[CHECK_CACHE_DIGEST]);
 
-/* A line for each file and folder that an answer rests on. False where one cannot be told to be unchanged. */
+/* A line for each file, folder and variable that an answer rests on. False where one cannot be told to be unchanged. */
 bool state_write(FILE *out, const struct check_cache *cache, const struct findings *findings);
-/* Whether all lines hold still. The lines are taken apart. */
-bool state_holds(char *lines);
+/* Whether all lines hold still, in the job's environment. The lines are taken apart. */
+bool state_holds(char *lines, char *const *environment);
 
 #endif

@@ -4,10 +4,13 @@
  *     file DIGEST PATH
  *     folder TIME DIGEST PATH     TIME is of its last change, 0 where that was too shortly ago to tell a next one
  *     absent PATH
+ *     variable NAME=VALUE
+ *     no-variable NAME
  *
  * A folder whose time has changed still holds where the names that matter are the same, for jobs write their logs
  * beside their scripts.
  */
+#include "client/core/environment.h"
 #include "client/itexctl/check_cache_parts.h"
 #include "client/itexctl/itexctl.h"
 #include "proto/cleanup.h"
@@ -91,6 +94,12 @@ bool digest_of_names(const char *path, char digest[CHECK_CACHE_DIGEST])
     return n <= MOST_NAMES;
 }
 
+static bool is_absent(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) < 0 && (errno == ENOENT || errno == ENOTDIR);
+}
+
 /* ---- Writing ------------------------------------------------------------------------------------------- */
 
 static uint64_t changed_ns(const struct stat *status)
@@ -115,7 +124,7 @@ static bool write_folder(FILE *out, const struct check_cache *cache, const char 
     struct stat status;
     if (stat(path, &status) < 0) {
         fprintf(out, "absent %s\n", path);
-        return errno == ENOENT || errno == ENOTDIR;
+        return is_absent(path);
     }
     uint64_t changed = changed_ns(&status);
     bool settled = changed / 1000000 + SLACK_MS < cache->began_ms;
@@ -162,18 +171,32 @@ static bool write_files(FILE *out, const struct check_cache *cache, const struct
         CLEANUP(freep) char *folder = folder_of(file->path);
         if (!file->sha256 || !folder || strchr(file->path, '\n'))
             return false;
-        if (strcmp(file->path, "-") == 0)
-            continue; /* the code behind -c is in the question */
-        fprintf(out, "file %s %s\n", file->sha256, file->path);
+        if (!file->parsed && is_absent(file->path))
+            fprintf(out, "absent %s\n", file->path);
+        else if (strcmp(file->path, "-c") != 0) /* that is in the question */
+            fprintf(out, "file %s %s\n", file->sha256, file->path);
         if (!folder_of_another(findings, i, folder) && !write_folder(out, cache, folder))
             return false;
     }
     return true;
 }
 
+static bool write_variables(FILE *out, const struct findings *findings)
+{
+    for (size_t i = 0; i < findings->n_variables_read; i++) {
+        const struct dependence *variable = &findings->variables_read[i];
+        const char *value = variable->value ? variable->value : "";
+        if (strpbrk(variable->name, "=\n") || strchr(value, '\n'))
+            return false;
+        fprintf(out, "%s %s%s%s\n", variable->value ? "variable" : "no-variable", variable->name,
+                variable->value ? "=" : "", value);
+    }
+    return true;
+}
+
 bool state_write(FILE *out, const struct check_cache *cache, const struct findings *findings)
 {
-    if (!findings->search_path || !write_files(out, cache, findings))
+    if (!findings->dependences_told || !write_variables(out, findings) || !write_files(out, cache, findings))
         return false;
     for (size_t i = 0; i < findings->n_search_path; i++) {
         const char *path = findings->search_path[i];
@@ -203,17 +226,22 @@ static bool folder_holds(const char *time, const char *digest, const char *path)
     return digest_of_names(path, now) && strcmp(now, digest) == 0;
 }
 
-static bool is_absent(const char *path)
+static bool variable_holds(char *assignment, char *const *environment)
 {
-    struct stat status;
-    return stat(path, &status) < 0 && (errno == ENOENT || errno == ENOTDIR);
+    const char *name = strsep(&assignment, "=");
+    const char *now = environment_lookup(environment, name);
+    return now && assignment && strcmp(now, assignment) == 0;
 }
 
-static bool line_holds(char *line)
+static bool line_holds(char *line, char *const *environment)
 {
     const char *word = strsep(&line, " ");
     if (strcmp(word, "absent") == 0)
         return line && is_absent(line);
+    if (strcmp(word, "variable") == 0)
+        return line && variable_holds(line, environment);
+    if (strcmp(word, "no-variable") == 0)
+        return line && !environment_lookup(environment, line);
     const char *first = strsep(&line, " ");
     if (strcmp(word, "file") == 0)
         return line && file_holds(first, line);
@@ -221,11 +249,11 @@ static bool line_holds(char *line)
     return strcmp(word, "folder") == 0 && line && folder_holds(first, second, line);
 }
 
-bool state_holds(char *lines)
+bool state_holds(char *lines, char *const *environment)
 {
     char *line;
     while ((line = strsep(&lines, "\n")) && *line)
-        if (!line_holds(line))
+        if (!line_holds(line, environment))
             return false;
     return line != NULL;
 }

@@ -65,7 +65,8 @@ static int fill_environment(const struct ask *ask, struct examined *examined)
 void examined_question(const struct ask *ask, const struct examined *examined, struct analyser_question *question)
 {
     const struct script *script = &examined->script;
-    bool own = examined->file == script->file;
+    bool named = examined->file && examined->file != script->file; /* by --script */
+    bool here = !strpbrk(script->options, "PI");                   /* modules are looked for in the current folder */
     *question = (struct analyser_question){
         .interpreter = examined->interpreter,
         .options = script->options,
@@ -75,10 +76,26 @@ void examined_question(const struct ask *ask, const struct examined *examined, s
         .file = examined->file,
         .timeout_ms = ask->check_timeout > 0 ? ask->check_timeout : ANALYSER_DEFAULT_TIMEOUT_MS,
     };
-    if (own && examined->file && script->kind == SCRIPT_MODULE)
+    if (named)
+        return;
+    if (script->kind == SCRIPT_MODULE && (examined->file || here)) {
         question->module = script->words[script->subject + 1];
-    if (own && !examined->file && script->kind == SCRIPT_CODE)
+        question->file = NULL;
+    }
+    if (script->kind == SCRIPT_CODE)
         question->code = script->words[script->subject + 1];
+}
+
+/* An installed module is no mistake in the script: nothing is known of it, but what is installed. */
+static void leave_out_module(const struct analyser_question *question, struct examined *examined)
+{
+    struct findings *findings = &examined->findings;
+    bool unknown = question->module && findings->n_files == 1 && !findings->files[0].parsed &&
+                   strcmp(findings->files[0].path, question->module) == 0;
+    if (unknown)
+        findings->n_items = 0;
+    else if (question->module && !examined->file && findings->n_files > 0)
+        examined->file = findings->files[0].path;
 }
 
 static int ask_analyser(const struct ask *ask, struct examined *examined, struct failure *failure)
@@ -90,7 +107,7 @@ static int ask_analyser(const struct ask *ask, struct examined *examined, struct
     examined_question(ask, examined, &question);
     if (!ask->no_cache)
         check_cache_open(&cache, &question);
-    examined->kept = check_cache_find(&cache, &answer);
+    examined->kept = check_cache_find(&cache, question.environment, &answer);
     if (!examined->kept && analyser_run(&question, &answer, failure) < 0)
         return -1;
     if (findings_read(answer.text, answer.size, &examined->findings, &mistake) < 0)
@@ -98,6 +115,7 @@ static int ask_analyser(const struct ask *ask, struct examined *examined, struct
                            question.file ? question.file : "the script", mistake.text);
     if (!examined->kept)
         check_cache_keep(&cache, &answer, &examined->findings);
+    leave_out_module(&question, examined);
     return 0;
 }
 

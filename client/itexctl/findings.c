@@ -229,21 +229,46 @@ static void read_items(struct reader *reader, struct json_object *root, struct f
     }
 }
 
-static void read_search_path(struct reader *reader, struct json_object *root, struct findings *findings)
+static void read_search_path(struct reader *reader, struct json_object *depends, struct findings *findings)
 {
-    struct json_object *list = NULL;
-    if (!json_object_object_get_ex(root, "search_path", &list) || !list)
-        return;
-    list = member(reader, root, "search_path", json_type_array);
+    struct json_object *list = member(reader, depends, "path", json_type_array);
     size_t n = list ? json_object_array_length(list) : 0;
-    findings->search_path = list ? calloc(n + 1, sizeof(*findings->search_path)) : NULL;
+    findings->search_path = calloc(n + 1, sizeof(*findings->search_path));
     for (size_t i = 0; findings->search_path && i < n; i++) {
         struct json_object *item = json_object_array_get_idx(list, i);
         if (!json_object_is_type(item, json_type_string))
-            mistake(reader, "\"search_path\" has something else than texts");
+            mistake(reader, "\"path\" has something else than texts");
         else
             findings->search_path[findings->n_search_path++] = json_object_get_string(item);
     }
+}
+
+static void read_variables_read(struct reader *reader, struct json_object *depends, struct findings *findings)
+{
+    struct json_object *all = member(reader, depends, "environment", json_type_object);
+    size_t n = all ? (size_t)json_object_object_length(all) : 0;
+    findings->variables_read = calloc(n + 1, sizeof(*findings->variables_read));
+    if (!all || !findings->variables_read)
+        return;
+    json_object_object_foreach(all, name, item)
+    {
+        (void)item;
+        findings->variables_read[findings->n_variables_read++] =
+            (struct dependence){.name = name, .value = optional_text(reader, all, name)};
+    }
+}
+
+static void read_dependences(struct reader *reader, struct json_object *root, struct findings *findings)
+{
+    struct json_object *depends = NULL;
+    if (!json_object_object_get_ex(root, "depends", &depends) || !depends)
+        return;
+    depends = member(reader, root, "depends", json_type_object);
+    if (!depends)
+        return;
+    read_search_path(reader, depends, findings);
+    read_variables_read(reader, depends, findings);
+    findings->dependences_told = findings->search_path && findings->variables_read;
 }
 
 /* ---- All of it --------------------------------------------------------------------------------------------- */
@@ -286,7 +311,7 @@ static void read_root(struct reader *reader, struct findings *findings)
     read_installation(reader, root, findings);
     read_variables(reader, root, findings);
     read_items(reader, root, findings);
-    read_search_path(reader, root, findings);
+    read_dependences(reader, root, findings);
 }
 
 int findings_read(const char *text, size_t size, struct findings *findings, struct failure *failure)
@@ -310,6 +335,7 @@ void findings_clear(struct findings *findings)
     free(findings->variables);
     free(findings->items);
     free(findings->search_path);
+    free(findings->variables_read);
     json_object_put(findings->root);
     *findings = (struct findings)FINDINGS_INIT;
 }

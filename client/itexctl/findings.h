@@ -46,6 +46,11 @@ struct source_file {
     bool parsed;
 };
 
+/* A variable of the job's environment that the answer hangs on. */
+struct dependence {
+    const char *name, *value; /* value NULL: it is not there */
+};
+
 struct findings {
     struct json_object *root;
     const char *python;        /* its version */
@@ -59,7 +64,10 @@ struct findings {
     size_t n_variables;
     struct finding *items;
     size_t n_items;
-    const char **search_path; /* where modules come from; NULL: not told, and then nothing may be cached */
+    bool dependences_told; /* else nothing may be kept: */
+    struct dependence *variables_read;
+    size_t n_variables_read;
+    const char **search_path; /* where modules come from */
     size_t n_search_path;
     bool hook; /* the package itexclient is in that Python */
 };

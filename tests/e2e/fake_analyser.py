@@ -27,12 +27,14 @@ with open(os.environ["FAKE_LOG"], "a") as log:
                           "environment": dict(os.environ)}) + "\n")
 answer = {"format": 1, "python": "%d.%d.%d" % sys.version_info[:3],
           "files": [], "facts": {}, "installation": {}, "environment": [],
-          "findings": [], "hook": False, "search_path": [os.environ["FAKE_PACKAGES"]]}
-names = [word for word in arguments if word.endswith(".py") or "/" in word or word == "-"]
+          "findings": [], "hook": False,
+          "depends": {"environment": {"FAKE_READS": os.environ.get("FAKE_READS")},
+                      "path": [os.environ["FAKE_PACKAGES"]]}}
+flag, name = (["", ""] + arguments)[-2:]
 
 
-def look_at(name):
-    data = sys.stdin.buffer.read() if name == "-" else open(name, "rb").read()
+def look_at(name, code=None):
+    data = open(name, "rb").read() if code is None else code.encode()
     answer["files"].append({"path": name, "sha256": hashlib.sha256(data).hexdigest(), "parsed": True})
     for number, line in enumerate(data.decode().splitlines(), 1):
         words = line.partition("# ")[2].split(" ")
@@ -63,8 +65,14 @@ def look_at(name):
             sys.exit("Python 3.9 or newer is needed")
 
 
-for name in names:
-    look_at(name)
+if flag == "-c":
+    look_at("-c", name)
+elif flag == "-m" and not os.path.exists(name + ".py"):
+    answer["files"].append({"path": name, "sha256": hashlib.sha256(b"").hexdigest(), "parsed": False})
+    answer["findings"].append({"rule": "not-python", "severity": "error", "message": "not here", "fix": None,
+                               "edits": [], "file": name, "line": 1, "column": 1})
+else:
+    look_at(name + ".py" if flag == "-m" else name)
 print(json.dumps(answer))
 """
 

@@ -142,11 +142,13 @@ def test_the_script_is_named_where_it_cannot_be_found(job, package):
 @pytest.mark.parametrize(
     ("command", "arguments"),
     [
-        ([PYTHON, "-m", "train", "a"], ["--module", "train", "train.py"]),
+        ([PYTHON, "-m", "train", "a"], ["-m", "train"]),
         (["env", "X=1", "nice", PYTHON, "-u", "train.py"], ["train.py"]),
         ([PYTHON, "-Es", "train.py"], ["train.py"]),
-        ([PYTHON, "-c", "import os  # fact keras 3"], ["-"]),
-        ([PYTHON, "-m", "json.tool", "--help"], []),
+        ([PYTHON, "-c", "import os  # fact keras 3"], ["-c", "import os  # fact keras 3"]),
+        ([PYTHON, "-m", "json.tool", "--help"], ["-m", "json.tool"]),
+        ([PYTHON, "-Im", "json.tool", "--help"], ["-c", ""]),
+        ([PYTHON, "-"], ["-c", ""]),
     ],
 )
 def test_what_the_analyser_is_asked(job, package, command, arguments):

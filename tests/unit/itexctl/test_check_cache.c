@@ -112,8 +112,9 @@ static void answer_of(const char *python, struct analyser_answer *answer, struct
     assert_true(digest_of_file("job/train.py", train) && digest_of_file("job/helper.py", helper));
     int length = asprintf(&answer->text,
                           "{\"format\":1,\"python\":\"%s\",\"hook\":false,\"facts\":{},\"installation\":{},"
-                          "\"environment\":[],\"findings\":[],\"search_path\":[\"%s\",\"%s/absent\",\"%s/package/"
-                          "itexclient\"],\"files\":[{\"path\":\"job/train.py\",\"sha256\":\"%s\",\"parsed\":true},"
+                          "\"environment\":[],\"findings\":[],\"depends\":{\"environment\":{\"ITEX_VERBOSE\":\"1\","
+                          "\"TF_XLA_FLAGS\":null},\"path\":[\"%s\",\"%s/absent\",\"%s/package/"
+                          "itexclient\"]},\"files\":[{\"path\":\"job/train.py\",\"sha256\":\"%s\",\"parsed\":true},"
                           "{\"path\":\"job/helper.py\",\"sha256\":\"%s\",\"parsed\":true}]}",
                           python, packages, folder, folder, train, helper);
     assert_true(length > 0);
@@ -141,7 +142,7 @@ static const char *found(void)
     CLEANUP(findings_clear) struct findings findings = FINDINGS_INIT;
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     check_cache_open(&cache, &question);
-    if (!check_cache_find(&cache, &answer))
+    if (!check_cache_find(&cache, environment, &answer))
         return "";
     assert_int_equal(strlen(answer.text), answer.size);
     assert_int_equal(findings_read(answer.text, answer.size, &findings, &failure), 0);
@@ -237,19 +238,32 @@ static void the_question_counts(void **state)
     question.bind = "rank";
     assert_string_equal(found(), "");
     question = before;
-    environment[0] = (char *)"ITEX_VERBOSE=2";
+    environment[1] = (char *)"PYTHONPATH=/elsewhere";
+    environment[2] = NULL;
     assert_string_equal(found(), "");
-    environment[0] = (char *)"ITEX_VERBOSE=1";
-    environment[1] = (char *)"SLURM_LOCALID=7"; /* as every rank has another */
-    environment[2] = (char *)"LANG=C";
-    environment[3] = (char *)"CCL_LOCAL_RANK=3";
-    assert_string_equal(found(), "3.11");
-    environment[4] = (char *)"PYTHONPATH=/elsewhere";
-    assert_string_equal(found(), "");
-    environment[4] = NULL;
+    environment[1] = NULL;
     assert_string_equal(found(), "3.11");
     put("bin/python", "\177ELF, another");
     assert_string_equal(found(), "");
+}
+
+static void the_variables_that_were_read_count(void **state)
+{
+    (void)state;
+    assert_kept();
+    environment[0] = (char *)"ITEX_VERBOSE=2";
+    assert_string_equal(found(), "");
+    environment[0] = (char *)"LANG=C";
+    assert_string_equal(found(), "");
+    environment[0] = (char *)"ITEX_VERBOSE=1";
+    environment[1] = (char *)"SLURM_LOCALID=7"; /* as every rank has another */
+    environment[2] = (char *)"ITEX_OPS_OVERRIDE=1";
+    environment[3] = NULL;
+    assert_string_equal(found(), "3.11");
+    environment[2] = (char *)"TF_XLA_FLAGS=";
+    assert_string_equal(found(), "");
+    environment[2] = NULL;
+    assert_string_equal(found(), "3.11");
 }
 
 static void the_environment_of_the_interpreter_counts(void **state)
@@ -284,9 +298,7 @@ static void unreadable_files_are_not_kept(void **state)
     check_cache_keep(&cache, &answer, &findings);
     assert_string_equal(found(), "");
     findings.n_files = 1;
-    findings.n_search_path = 0;
-    free(findings.search_path);
-    findings.search_path = NULL; /* not told */
+    findings.dependences_told = false;
     check_cache_keep(&cache, &answer, &findings);
     assert_string_equal(found(), "");
 }
@@ -488,6 +500,7 @@ int main(void)
         TEST(modules_that_come_count),
         TEST(changes_meanwhile_are_not_kept),
         TEST(the_question_counts),
+        TEST(the_variables_that_were_read_count),
         TEST(the_environment_of_the_interpreter_counts),
         TEST(a_wrapper_is_not_kept),
         TEST(unreadable_files_are_not_kept),
