@@ -1,0 +1,6 @@
+import tensorflow as tf
+
+model = tf.keras.Sequential([tf.keras.layers.Dense(5)])
+model.compile(
+    loss="mse",
+    jit_compile=True)

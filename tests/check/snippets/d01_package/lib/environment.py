@@ -1,0 +1,5 @@
+import os
+
+
+def prepare():
+    os.environ['ITEX_DISABLE_XLA'] = '1'

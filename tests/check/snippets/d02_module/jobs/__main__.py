@@ -1,0 +1,4 @@
+from . import cycle_a
+from .run import main
+
+main()

@@ -1,0 +1,4 @@
+﻿import keras
+import tensorflow as tf
+m = keras.Sequential([keras.layers.Dense(1)])
+m.compile(loss='mse')
