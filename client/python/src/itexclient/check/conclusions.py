@@ -6,6 +6,7 @@ A fact that says that something is *not* so (keras 0, custom_ops false ...) hold
 from __future__ import annotations
 
 from . import keras_objects, variables, xla_flags
+from .keras_objects import Setting
 from .keras_tables import DETERMINISM_SINCE
 from .values import Constant
 from .world import MAYBE, NO, YES
@@ -148,6 +149,7 @@ class Conclusions:
     def settings_that_count(self):
         """How models are compiled when they are used; of one that never is, how it ends."""
         settings = list(self.notes.settings) + self.notes.settings_of_unknown
+        settings += [Setting(None, None, None, spot, False, "elsewhere") for spot in self.notes.own_unseen]
         for model in self.notes.models:
             if model not in self.notes.consumed:
                 left = model.table.get("settings", frozenset())
@@ -332,7 +334,7 @@ def strategy(con):
 
 
 def unsupported_layer(con):
-    if con.run.happened("keras 2") != NO or not con.backend_is_tensorflow():
+    if con.run.happened("keras 2") != NO:
         return None
     found = [con.support(model) for model in con.models()]
     words = {word for word, _ in found}

@@ -56,6 +56,8 @@ def name(run, node):
         found = imports.from_stars(run, stars, node)
         if found is not None:
             return found
+    if node.id == "get_ipython":
+        return External("IPython.get_ipython")
     return External("builtins." + node.id) if node.id in _BUILTINS else UNKNOWN
 
 

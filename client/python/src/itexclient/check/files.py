@@ -88,6 +88,11 @@ class Files:
             self.units[module] = self.read(module)
         return self.units[module]
 
+    def text_of(self, module):
+        """The text of a module that does not parse, None where there is none."""
+        followed = self.followed.get(module.file)
+        return followed.source.text if followed else None
+
     def read(self, module):
         if module.file is None:
             return []

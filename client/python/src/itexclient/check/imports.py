@@ -6,7 +6,7 @@ import ast
 
 from . import environment, externals, keras_objects, statements
 from .interpreter import EXIT, RAISE, Leaves
-from .libraries import imports_tensorflow, standing
+from .libraries import LEAVE_ENVIRONMENT, imports_tensorflow, standing
 from .modules import STANDARD
 from .values import ABSENT, UNKNOWN, Constant, External, LocalModule
 from .world import MAYBE, NO, YES
@@ -227,7 +227,8 @@ def local_module(run, name, place, node):
         return module
     units = run.files.units_of(module)
     if units is None:
-        run.unseen(f"{name} cannot be read", node)
+        text = run.files.text_of(module)
+        run.unseen(f"{name} cannot be read", node, own=True, environment=may_set_variables(text))
         run.write(run.loaded, name, YES)
         return module
 
@@ -264,6 +265,11 @@ def submodule(run, module, name, node=None):
     return inner
 
 
+def may_set_variables(text):
+    """Of code that does not parse: could it set a variable of the environment?"""
+    return text is None or any(word in text for word in ("environ", "putenv", "%env", "%set_env", "exec", "eval"))
+
+
 # ---- What it means ----------------------------------------------------------------------------------
 
 
@@ -290,7 +296,7 @@ def note_import(run, path, node):
         elif brings == "maybe":
             run.may_happen("tensorflow")
         elif kind == "unknown":
-            run.unseen(f"{top} is not known here", node)
+            run.unseen(f"{top} is not known here", node, environment=top not in LEAVE_ENVIRONMENT)
 
 
 def tensorflow_imported(run, node):

@@ -129,6 +129,7 @@ class Notes:
         self.only_keras3 = False  # the script uses what Keras 2 has not
         self.findings = {}  # (rule, unit, line, column) -> (rule, spot, details)
         self.unseen = []  # (what, spot): code that is run and not seen
+        self.own_unseen = []  # those of them that are the script's own code
         self.tensorflow = []  # where TensorFlow is imported first: Spots
         self.places = {}  # what has happened or may have -> where first
         self.thinks_of_xpu = False
@@ -200,13 +201,20 @@ class Interpreter:
         if self.happened(name) == NO:
             self.world.write(self.status, name, MAYBE)
 
-    def unseen(self, what, node):
-        """Code is run here that is not seen: it may import anything and set any variable."""
+    def unseen(self, what, node, own=False, environment=True):
+        """Code is run here that is not seen: it may import anything and set any variable.
+
+        own: it is the script's own, which may well make models. environment: it may set variables.
+        """
         if self.scanning:
             return
         self.notes.unseen.append((what, self.spot(node)))
-        for name in ("tensorflow", "keras", "tf_keras", "environment"):
+        for name in ("tensorflow", "keras", "tf_keras"):
             self.may_happen(name)
+        if environment:
+            self.may_happen("environment")
+        if own:
+            self.notes.own_unseen.append(self.spot(node))
 
     def finding(self, rule, node, **details):
         spot = self.spot(node)

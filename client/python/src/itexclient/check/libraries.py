@@ -55,6 +55,17 @@ NEUTRAL_PREFIXES = (
     "tensorflow_datasets",
     "tensorflow_io",
 )
+# Packages that make models and are not followed, but set no variable of interest when they are imported.
+LEAVE_ENVIRONMENT = frozenset(
+    {
+        "keras_cv",
+        "keras_tuner",
+        "tensorflow_addons",
+        "tensorflow_hub",
+        "tensorflow_model_optimization",
+        "tensorflow_probability",
+    }
+)
 # Importing the package itself does nothing of interest; its parts may.
 NEUTRAL_ROOTS = frozenset({"horovod", "google", "wandb", "mlflow", "comet_ml", "IPython", "ray", "optuna"})
 

@@ -313,7 +313,7 @@ def mixed_keras(con):
     for use in con.notes.uses.values():
         if use.version and (is_import(use.spot) or use.route == "tensorflow"):
             first.setdefault(use.version, use)
-    if len(first) < 2:
+    if len(first) < 2 or any(con.run.happened("keras " + version) != YES for version in first):
         return
     later = list(first.values())[1]
     message = "the script uses Keras 2 and Keras 3: layers of the one do not work in models of the other"
@@ -421,7 +421,7 @@ def mixed_jit(con):
     words = [(con.decided(setting), setting) for setting in con.settings if setting.how == "compile"]
     known = [(word, setting) for word, setting in words if word is not None]
     for word, setting in known[1:]:
-        if word != known[0][0]:
+        if word != known[0][0] and setting.spot != known[0][1].spot:
             line = known[0][1].spot.node.lineno
             message = f"this model is compiled with another jit_compile than that of line {line}: no decision fits both"
             yield Finding("mixed-jit", setting.spot, message)

@@ -47,7 +47,7 @@ def replace_process(run, arguments, node):
 def unseen_code(run, arguments, node):
     for value in arguments.values():
         run.defer(value)
-    run.unseen("code that is made at run time is run", node)
+    run.unseen("code that is made at run time is run", node, own=True)
     return UNKNOWN
 
 
@@ -80,7 +80,7 @@ def dunder_import(run, arguments, node):
 
 
 def run_path(run, arguments, node):
-    run.unseen("another script is run", node)
+    run.unseen("another script is run", node, own=True)
     return UNKNOWN
 
 
@@ -395,8 +395,18 @@ def ipython_install(run, arguments, node):
     return NONE
 
 
+def ipython_line_magic(run, arguments, node):
+    """get_ipython().run_line_magic(name, rest), as an exported notebook has it."""
+    name, rest = (getattr(arguments.get(n, None, UNKNOWN), "value", "") for n in (0, 1))
+    if name in ("env", "set_env") and isinstance(rest, str):
+        variable, separator, value = rest.partition("=" if "=" in rest else " ")
+        if separator:
+            environment.change(run, Constant(variable.strip()), Constant(value.strip()), "set", node)
+    return UNKNOWN
+
+
 def ipython_unknown(run, arguments, node):
-    run.unseen("a magic that is not known is run", node)
+    run.unseen("a magic that is not known is run", node, own=True)
     return NONE
 
 
@@ -441,6 +451,7 @@ CALLS = {
     "os.environ.__setitem__": unknown, "contextlib.suppress": suppress, "contextlib.nullcontext": null_context,
     "IPython.get_ipython": ipython, "IPython.shell.set_env": ipython_set_env,
     "IPython.shell.shell_export": ipython_export, "IPython.shell.install": ipython_install,
+    "IPython.shell.run_line_magic": ipython_line_magic, "IPython.shell.magic": unknown,
     "IPython.shell.unknown": ipython_unknown, "IPython.shell.run": ipython_run, "IPython.shell.result": unknown,
     "typing.TypeVar": type_annotation, "typing.cast": lambda run, arguments, node: arguments.get(1, "val", UNKNOWN),
 }  # fmt: skip

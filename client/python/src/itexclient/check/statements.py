@@ -71,7 +71,7 @@ def walk_module(run, module, units):
 def gap(run, unit):
     """A cell that does not parse: what it was meant to do is not known, and may be mended and run."""
     place = ast.copy_location(ast.Pass(), ast.Pass(lineno=1, col_offset=0, end_lineno=1, end_col_offset=0))
-    run.unseen("a cell that does not parse", place)
+    run.unseen("a cell that does not parse", place, own=True, environment=imports.may_set_variables(unit.text))
 
 
 # ---- Simple statements ------------------------------------------------------------------------------
