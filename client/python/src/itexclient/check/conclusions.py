@@ -316,9 +316,9 @@ def happened_or_not(name, yes, no):
 
 
 def import_order(con):
-    first = con.run.happened("first")
-    if first not in ("tensorflow", "keras"):
+    if len(con.run.order["first"]) != 1 or "none" in con.run.order["first"]:
         return None
+    (first,) = con.run.order["first"]
     spot = con.notes.places.get("first") or first_use(con)
     return Fact(f"{first}-first", spot, f"{first} is imported first")
 

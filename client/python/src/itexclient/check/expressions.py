@@ -385,6 +385,8 @@ def of_tensor(run, value, name, node):
 
 
 def of_function(run, value, name, node):
+    if name == "__name__" and hasattr(value.node, "name"):
+        return Constant(value.node.name)
     return Product("builtins.function") if name.startswith("__") else UNKNOWN
 
 
@@ -398,14 +400,22 @@ def item_of(run, value, index, node):
     if isinstance(value, Constant) and isinstance(index, Constant):
         return folding.computed(lambda a, b: a[b], value, index)
     if isinstance(value, Mapping):
-        if isinstance(index, Constant) and hashable(index.value) and index.value in value.table:
-            return value.table[index.value]
-        return UNKNOWN
+        return item_of_mapping(value, index)
     if isinstance(value, Sequence):
         return item_of_sequence(value.items, index)
     if isinstance(value, (External, Product)):
         return externals.read_item(run, value, index, node)
     return value if isinstance(value, Tensor) else UNKNOWN
+
+
+def item_of_mapping(mapping, index):
+    """The value of a known key; of another one, any of the values."""
+    known = isinstance(index, Constant) and hashable(index.value)
+    if known and index.value in mapping.table:
+        return mapping.table[index.value]
+    others = mapping.state["items"]
+    values = [value for value, _ in others.entries] + ([] if known else list(mapping.table.values()))
+    return join_all(values) if values and others.complete else UNKNOWN
 
 
 def item_of_sequence(items, index):
@@ -496,9 +506,7 @@ def assign_item(run, owner, index, value, node):
         if isinstance(index, Constant) and hashable(index.value):
             run.write(owner.table, index.value, value)
         else:
-            run.write(owner.state, "items", Items((), False))
-            for key in list(owner.table):
-                run.write(owner.table, key, UNKNOWN)
+            keep_under_unknown_key(run, owner, value)
     elif isinstance(owner, Sequence):
         items = owner.items
         entries = tuple((one, False) for one, _ in items.entries) + ((value, False),)
@@ -507,6 +515,14 @@ def assign_item(run, owner, index, value, node):
         run.either([lambda one=one: assign_item(run, one, index, value, node) for one in owner.options])
     else:
         run.defer(value)
+
+
+def keep_under_unknown_key(run, mapping, value):
+    """mapping[?] = value: it may be a new key, or take the place of any other."""
+    others = mapping.state["items"]
+    run.write(mapping.state, "items", Items((*others.entries, (value, False)), others.complete, False))
+    for key, before in list(mapping.table.items()):
+        run.write(mapping.table, key, join(before, value))
 
 
 def delete(run, target):

@@ -295,18 +295,16 @@ def note_import(run, path, node):
             tensorflow_imported(run, node)
         elif brings == "maybe":
             run.may_happen("tensorflow")
-        elif kind == "unknown":
+            if "none" in run.order["first"]:
+                run.write(run.order, "first", run.order["first"] | {"tensorflow"})
+        if kind == "unknown":
             run.unseen(f"{top} is not known here", node, environment=top not in LEAVE_ENVIRONMENT)
 
 
 def tensorflow_imported(run, node):
     if run.happened("tensorflow") == YES:
         return
-    if run.happened("first") == NO and run.happened("keras") == NO and run.happened("tensorflow") == NO:
-        run.write(run.status, "first", "tensorflow")
-        run.note_place("first", node)
-    elif run.happened("first") == NO:
-        run.write(run.status, "first", MAYBE)
+    run.comes_first("tensorflow", node)
     legacy = environment.legacy_now(run)
     run.write(run.status, "legacy", {True: "on", False: "off"}.get(legacy, MAYBE))
     run.happens("tensorflow")
@@ -321,9 +319,8 @@ def keras_imported(run, node):
     known, backend = environment.value_now(run, "KERAS_BACKEND")
     on_tensorflow = known and (backend is None or backend == "tensorflow")
     before = run.happened("tensorflow")
+    run.comes_first("keras", node)
     if before == NO and run.happened("keras") == NO:
-        run.write(run.status, "first", "keras" if run.happened("first") in (NO, "keras") else MAYBE)
-        run.note_place("first", node)
         if on_tensorflow or run.keras_version("keras") == "2":
             run.finding("import-order", node)
     run.happens("keras")

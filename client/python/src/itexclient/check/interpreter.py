@@ -15,7 +15,7 @@ import sys
 from collections import namedtuple
 
 from .environment import EnvironmentTable, legacy_now
-from .values import ABSENT, Bound, Constant, Function, Instance, Table, options_of
+from .values import ABSENT, Bound, Constant, Function, Instance, ItemsTable, Table, options_of
 from .world import MAYBE, NO, YES, Status, World
 
 Spot = namedtuple("Spot", "unit node")
@@ -154,6 +154,7 @@ class Interpreter:
         self.world = World()
         self.notes = Notes()
         self.status = Status()
+        self.order = ItemsTable(first=frozenset({"none"}))  # what may have been imported first by now
         self.environment = EnvironmentTable()
         self.loaded = Status()  # modules of the script: YES where they have been run
         self.replaced = Table()  # sys.modules as the script has changed it
@@ -170,6 +171,7 @@ class Interpreter:
         self.instances = []
         self.functions = []
         self.steps = 0
+        self.unrolling = 1  # how many turns of loops are walked one by one here
         self.harmless = set()
         self._harmless_asked = {}
 
@@ -211,6 +213,8 @@ class Interpreter:
         self.notes.unseen.append((what, self.spot(node)))
         for name in ("tensorflow", "keras", "tf_keras"):
             self.may_happen(name)
+        if "none" in self.order["first"]:
+            self.world.write(self.order, "first", self.order["first"] | {"tensorflow", "keras"})
         if environment:
             self.may_happen("environment")
         if own:
@@ -354,6 +358,12 @@ class Interpreter:
     def installs(self, node):
         """The script itself installs packages that matter."""
         self.reinstalled = True
+
+    def comes_first(self, name, node):
+        """tensorflow or keras is imported: the first of the two, where neither has been."""
+        if "none" in self.order["first"]:
+            self.world.write(self.order, "first", self.order["first"] - {"none"} | {name})
+            self.note_place("first", node)
 
     def note_place(self, name, node):
         if not self.scanning:

@@ -124,7 +124,7 @@ def construct(run, route, rest, arguments, node):
     if name == "clone_model":
         return cloned(run, arguments, node, version)
     if first == "applications":
-        return application(run, name, node, version)
+        return application(run, name, arguments, node, version)
     if first == "layers" or name == "Layer":
         return layer_by_name(run, name, arguments, node, version)
     if first in tables.OTHER_PARTS:
@@ -221,11 +221,12 @@ def cloned(run, arguments, node, version):
     return made
 
 
-def application(run, name, node, version):
-    """keras.applications: functions that make models of layers which all support jit."""
+def application(run, name, arguments, node, version):
+    """keras.applications: functions that make models of layers which all support jit, and preprocess_input()."""
     if name and (name[0].isupper() or name == "*"):
         return make(run, "keras.applications." + name, True, "yes", node, version)
-    return Product("keras.applications")
+    through = through_function(arguments)
+    return through if through is not None else Product("keras.applications")
 
 
 def layer_by_name(run, name, arguments, node, version):
@@ -463,9 +464,7 @@ def call_method(run, keras, name, arguments, node):
         )
     for value in arguments.values():
         give_to_keras(run, value)
-    return (
-        attribute_of_keras(run, keras, "attribute", node) if name in ("get_layer", "get_config") else UNKNOWN
-    )
+    return UNKNOWN if name in ("get_layer", "pop", "get_config") else Product("keras.result")
 
 
 def give_to_keras(run, value, depth=0):

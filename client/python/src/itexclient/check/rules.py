@@ -418,7 +418,9 @@ def attributes(con):
 
 
 def mixed_jit(con):
-    words = [(con.decided(setting), setting) for setting in con.settings if setting.how == "compile"]
+    compiled = [setting for setting in con.settings if setting.how == "compile"]
+    compiled.sort(key=lambda setting: (setting.spot.node.lineno, setting.spot.node.col_offset))
+    words = [(con.decided(setting), setting) for setting in compiled]
     known = [(word, setting) for word, setting in words if word is not None]
     for word, setting in known[1:]:
         if word != known[0][0] and setting.spot != known[0][1].spot:

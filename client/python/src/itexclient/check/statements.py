@@ -13,6 +13,7 @@ from .values import (
     Constant,
     External,
     Function,
+    Mapping,
     Product,
     Sequence,
     Strategy,
@@ -23,6 +24,9 @@ from .values import (
     Scope as StrategyScope,
 )
 from .world import MAYBE, NO, YES
+
+
+MOST_UNROLLED = 16
 
 
 def walk_body(run, body):
@@ -253,7 +257,11 @@ def while_loop(run, node):
 
 
 def for_loop(run, node):
-    values, at_least_once = expressions.iterate(run, expressions.evaluate(run, node.iter), node.iter)
+    iterable = expressions.evaluate(run, node.iter)
+    elements = few_elements(run, iterable, node)
+    if elements is not None:
+        return unrolled(run, node, elements)
+    values, at_least_once = expressions.iterate(run, iterable, node.iter)
     if values is None:
         return walk_body(run, node.orelse)
 
@@ -262,6 +270,37 @@ def for_loop(run, node):
         return walk_body(run, node.body)
 
     return loop(run, once, node.orelse, at_least_once, ends=True)
+
+
+def few_elements(run, iterable, node):
+    """The elements of a short list that is known; None where the loop is not to be walked element by element."""
+    if any(isinstance(inner, (ast.Break, ast.Continue)) for inner in ast.walk(node)):
+        return None
+    elements = None
+    if isinstance(iterable, Constant) and isinstance(iterable.value, tuple):
+        elements = [Constant(one, iterable.at_hand) for one in iterable.value]
+    elif isinstance(iterable, Sequence) and iterable.items.exact and iterable.items.complete:
+        elements = [value for value, _ in iterable.items.entries]
+    elif isinstance(iterable, Mapping) and iterable.complete:
+        elements = [Constant(key) for key in iterable.table]
+    if elements is None or run.unrolling * max(len(elements), 1) > MOST_UNROLLED:
+        return None
+    return elements
+
+
+def unrolled(run, node, elements):
+    """The body once for each element, in order."""
+    outer = run.unrolling
+    run.unrolling = outer * max(len(elements), 1)
+    try:
+        for element in elements:
+            expressions.assign(run, node.target, element)
+            flow = walk_body(run, node.body)
+            if flow is not None:
+                return flow
+    finally:
+        run.unrolling = outer
+    return walk_body(run, node.orelse)
 
 
 def loop(run, once, orelse, at_least_once, ends):

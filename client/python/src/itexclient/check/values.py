@@ -332,7 +332,7 @@ class Sequence(Value):
 
 
 class Mapping(Value):
-    """A dict with constant keys. The table has them; complete: it has no others."""
+    """A dict. The table has what is under constant keys; the state's items are values under keys that are not known."""
 
     __slots__ = ("table", "state")
 
@@ -343,7 +343,8 @@ class Mapping(Value):
 
     @property
     def complete(self):
-        return self.state["items"].complete
+        """Has it no other keys than those of the table?"""
+        return self.state["items"].complete and not self.state["items"].entries
 
 
 class KerasObject(Value):

@@ -1,0 +1,6 @@
+import os
+
+
+def setup(variables):
+    for name, value in variables.items():
+        os.environ[name] = value
