@@ -16,6 +16,8 @@ import time
 
 from harness import MAJOR, MAX_PACKET, MINOR, SOURCE, TIMEOUT, client_library, pb
 
+# Another interpreter for the scripts than that of the tests, such as the oldest that the package is for.
+PYTHON = os.environ.get("ITEXD_TEST_PYTHON", sys.executable)
 PACKAGE = SOURCE / "client" / "python" / "src"
 
 # What every script has: show() for the test, step() to wait for it; and patience, for the machine may be
@@ -78,7 +80,7 @@ class Script:
         self.unread = b""
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - it is read after the process has ended
         self.process = subprocess.Popen(
-            [*map(str, before), sys.executable, "-c", PRELUDE + text, *map(str, arguments)],
+            [*map(str, before), PYTHON, "-c", PRELUDE + text, *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
