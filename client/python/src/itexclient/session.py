@@ -103,10 +103,8 @@ _OPTIONS = ", ".join(Options.__annotations__)
 
 
 def _installation() -> dict[str, str]:
-    try:
-        from .facts import installation
-    except ImportError:
-        return {}
+    from .facts import installation
+
     return installation()
 
 
