@@ -1,9 +1,8 @@
-/* The table, and what is made of it. Defaults are texts, read as the command line's are. */
+/* What is made of the table: options_table.h. Defaults are texts, read as the command line's are. */
 #include "daemon/options.h"
-#include "daemon/log.h"
 #include "daemon/options_check.h"
+#include "daemon/options_table.h"
 #include "proto/cleanup.h"
-#include "proto/framing.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -12,334 +11,6 @@
 #include <string.h>
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
-
-static const char *const durability_names[] = {"full", "normal", NULL};
-static const char *const policy_names[] = {"ruleset", "enforce", "advise", NULL};
-static const char *const level_names[] = {"error", "warning", "notice", "info", "debug", NULL};
-static const char *const devices_names[] = {"auto", "off", NULL};
-static const char *const watch_names[] = {"auto", "on", "off", NULL};
-
-struct option_def {
-    const char *name;     /* of the file; with '-' for '_' on the command line */
-    const char *argument; /* for --help; NULL: a switch */
-    const char *fallback; /* the default, NULL: none */
-    const char *help;
-    enum yaml_kind kind;
-    size_t offset;
-    uint64_t min, max; /* of numbers; max 0: no limit */
-    const char *const *words;
-    bool command_line_only;
-    bool needs_restart;
-};
-
-#define TO(member) .offset = offsetof(struct options, member)
-
-static const struct option_def option_table[] = {
-    {.name = "config",
-     .argument = "FILE",
-     .fallback = OPTIONS_DEFAULT_FILE,
-     .kind = YAML_TEXT,
-     TO(config),
-     .command_line_only = true,
-     .help = "configuration file"},
-    {.name = "check",
-     .kind = YAML_BOOL,
-     TO(check),
-     .command_line_only = true,
-     .help = "read configuration and rules, report their mistakes, and end"},
-    {.name = "help", .kind = YAML_BOOL, TO(help), .command_line_only = true, .help = "print this and end"},
-    {.name = "version", .kind = YAML_BOOL, TO(version), .command_line_only = true, .help = "print the version and end"},
-
-    {.name = "socket",
-     .argument = "PATH",
-     .fallback = ITEXD_DEFAULT_SOCKET,
-     .kind = YAML_TEXT,
-     TO(socket),
-     .needs_restart = true,
-     .help = "where clients connect, unless systemd passes a socket"},
-    {.name = "socket_mode",
-     .argument = "MODE",
-     .fallback = "0666",
-     .kind = YAML_TEXT,
-     TO(socket_mode_text),
-     .needs_restart = true,
-     .help = "permissions of that socket, octal"},
-    {.name = "database",
-     .argument = "FILE",
-     .fallback = "/var/lib/itexd/itexd.db",
-     .kind = YAML_TEXT,
-     TO(database),
-     .needs_restart = true,
-     .help = "decisions and rule sets"},
-    {.name = "rules",
-     .argument = "DIRECTORY",
-     .fallback = ITEXD_RULES_DIR,
-     .kind = YAML_TEXT,
-     TO(rules),
-     .help = "the shipped rule files"},
-    {.name = "group",
-     .argument = "NAME",
-     .fallback = "itexd",
-     .kind = YAML_TEXT,
-     TO(group),
-     .needs_restart = true,
-     .help = "whose members are administrators"},
-    {.name = "durability",
-     .argument = "WORD",
-     .fallback = "full",
-     .kind = YAML_ENUM,
-     TO(durability),
-     .words = durability_names,
-     .help = "full: a decision is on disk before it is answered; normal: soon after"},
-    {.name = "policy",
-     .argument = "WORD",
-     .fallback = "ruleset",
-     .kind = YAML_ENUM,
-     TO(policy),
-     .words = policy_names,
-     .help = "of requests that name none: enforce, advise, or as the rule set says"},
-    {.name = "locked",
-     .fallback = "false",
-     .kind = YAML_BOOL,
-     TO(locked),
-     .help = "requests may not weaken the policy for themselves"},
-    {.name = "log_level",
-     .argument = "WORD",
-     .fallback = "info",
-     .kind = YAML_ENUM,
-     TO(log_level),
-     .words = level_names,
-     .help = "error, warning, notice, info or debug"},
-
-    {.name = "connections",
-     .argument = "N",
-     .fallback = "10240",
-     .kind = YAML_UNSIGNED,
-     TO(connections),
-     .min = 1,
-     .max = 1000000,
-     .help = "connections in all"},
-    {.name = "connections_per_uid",
-     .argument = "N",
-     .fallback = "256",
-     .kind = YAML_UNSIGNED,
-     TO(connections_per_uid),
-     .min = 1,
-     .max = 1000000,
-     .help = "connections of one user"},
-    {.name = "requests_in_flight_per_uid",
-     .argument = "N",
-     .fallback = "512",
-     .kind = YAML_UNSIGNED,
-     TO(requests_in_flight_per_uid),
-     .min = 1,
-     .max = 1000000,
-     .help = "unanswered requests of one user"},
-    {.name = "outbound_bytes_per_peer",
-     .argument = "SIZE",
-     .fallback = "1MiB",
-     .kind = YAML_SIZE,
-     TO(outbound_bytes_per_peer),
-     .min = ITEXD_MAX_PACKET,
-     .max = UINT64_C(1) << 30,
-     .help = "answers that may wait for one connection to read them"},
-    {.name = "outbound_bytes_per_uid",
-     .argument = "SIZE",
-     .fallback = "16MiB",
-     .kind = YAML_SIZE,
-     TO(outbound_bytes_per_uid),
-     .min = ITEXD_MAX_PACKET,
-     .max = UINT64_C(1) << 34,
-     .help = "the same for all connections of one user"},
-    {.name = "hello_timeout",
-     .argument = "TIME",
-     .fallback = "10s",
-     .kind = YAML_DURATION,
-     TO(hello_timeout),
-     .min = 100,
-     .max = 3600000,
-     .help = "for a new connection to say hello"},
-    {.name = "stall_timeout",
-     .argument = "TIME",
-     .fallback = "10s",
-     .kind = YAML_DURATION,
-     TO(stall_timeout),
-     .min = 100,
-     .max = 3600000,
-     .help = "for a connection to read something of what waits for it"},
-    {.name = "stop_timeout",
-     .argument = "TIME",
-     .fallback = "5s",
-     .kind = YAML_DURATION,
-     TO(stop_timeout),
-     .max = 3600000,
-     .help = "to answer what is pending when stopping"},
-    {.name = "retry_window",
-     .argument = "TIME",
-     .fallback = "2min",
-     .kind = YAML_DURATION,
-     TO(retry_window),
-     .min = 1000,
-     .max = 86400000,
-     .help = "how long a repeated request gets its first answer"},
-    {.name = "write_queue",
-     .argument = "N",
-     .fallback = "4096",
-     .kind = YAML_UNSIGNED,
-     TO(write_queue),
-     .min = 1,
-     .max = 1000000,
-     .needs_restart = true,
-     .help = "decisions that may wait to be written before reading stops"},
-    {.name = "checkpoint_pages",
-     .argument = "N",
-     .fallback = "1000",
-     .kind = YAML_UNSIGNED,
-     TO(checkpoint_pages),
-     .min = 100,
-     .max = INT32_MAX,
-     .help = "pages in the write-ahead log at which they are carried into the database"},
-    {.name = "retention_days",
-     .argument = "N",
-     .fallback = "400",
-     .kind = YAML_UNSIGNED,
-     TO(retention_days),
-     .max = 36500,
-     .help = "older decisions are removed; 0: none are"},
-    {.name = "retention_decisions",
-     .argument = "N",
-     .fallback = "10000000",
-     .kind = YAML_UNSIGNED,
-     TO(retention_decisions),
-     .max = UINT64_C(1) << 40,
-     .help = "the oldest beyond this many are removed; 0: none are"},
-
-    {.name = "devices",
-     .argument = "WORD",
-     .fallback = "auto",
-     .kind = YAML_ENUM,
-     TO(devices),
-     .words = devices_names,
-     .needs_restart = true,
-     .help = "auto: manage the node's Intel GPUs; off: leave them alone"},
-    {.name = "runtime_directory",
-     .argument = "DIRECTORY",
-     .fallback = "/run/itexd",
-     .kind = YAML_TEXT,
-     TO(runtime_directory),
-     .needs_restart = true,
-     .help = "where live leases are kept over a restart; must be emptied by a boot"},
-    {.name = "sample_interval",
-     .argument = "TIME",
-     .fallback = "1s",
-     .kind = YAML_DURATION,
-     TO(sample_interval),
-     .min = 100,
-     .max = 3600000,
-     .help = "between two looks at the health of the devices"},
-    {.name = "worker_deadline",
-     .argument = "TIME",
-     .fallback = "10s",
-     .kind = YAML_DURATION,
-     TO(worker_deadline),
-     .min = 50,
-     .max = 600000,
-     .help = "for the driver to answer; then the device worker is killed and started again"},
-    {.name = "start_deadline",
-     .argument = "TIME",
-     .fallback = "60s",
-     .kind = YAML_DURATION,
-     TO(start_deadline),
-     .min = 50,
-     .max = 600000,
-     .help = "the same for the driver's start and the inventory"},
-    {.name = "worker_backoff",
-     .argument = "TIME",
-     .fallback = "200ms",
-     .kind = YAML_DURATION,
-     TO(worker_backoff),
-     .min = 10,
-     .max = 60000,
-     .needs_restart = true,
-     .help = "before it is started again; doubles with each death in a row, up to a minute"},
-    {.name = "shared_limit",
-     .argument = "N",
-     .fallback = "4",
-     .kind = YAML_UNSIGNED,
-     TO(shared_limit),
-     .min = 1,
-     .max = 1000,
-     .help = "jobs that may share a device, where they ask for that"},
-    {.name = "drain_timeout",
-     .argument = "TIME",
-     .fallback = "30s",
-     .kind = YAML_DURATION,
-     TO(drain_timeout),
-     .max = 3600000,
-     .help = "how long processes of an ended lease may keep its devices from being given again"},
-    {.name = "enforcement",
-     .fallback = "false",
-     .kind = YAML_BOOL,
-     TO(enforcement),
-     .needs_restart = true,
-     .help = "only the holder's user may open a leased device (needs CAP_FOWNER)"},
-    {.name = "watch_use",
-     .argument = "WORD",
-     .fallback = "auto",
-     .kind = YAML_ENUM,
-     TO(watch_use),
-     .words = watch_names,
-     .needs_restart = true,
-     .help = "look for processes that use a device without a lease; auto: where CAP_SYS_PTRACE is given"},
-    {.name = "watch_interval",
-     .argument = "TIME",
-     .fallback = "10s",
-     .kind = YAML_DURATION,
-     TO(watch_interval),
-     .min = 100,
-     .max = 3600000,
-     .help = "between two such looks"},
-    {.name = "temperature_limit",
-     .argument = "N",
-     .fallback = "100",
-     .kind = YAML_UNSIGNED,
-     TO(temperature_limit),
-     .max = 200,
-     .help = "degrees Celsius from which a device is degraded, until it is 5 below; 0: no limit"},
-    {.name = "memory_temperature_limit",
-     .argument = "N",
-     .fallback = "100",
-     .kind = YAML_UNSIGNED,
-     TO(memory_temperature_limit),
-     .max = 200,
-     .help = "the same for its memory"},
-    {.name = "uncorrectable_limit",
-     .argument = "N",
-     .fallback = "1",
-     .kind = YAML_UNSIGNED,
-     TO(uncorrectable_limit),
-     .max = 1000000,
-     .help = "uncorrectable errors from which a device is degraded, until it is reset; 0: no limit"},
-    {.name = "simulated_driver",
-     .argument = "FILE",
-     .kind = YAML_TEXT,
-     TO(simulated_driver),
-     .needs_restart = true,
-     .help = "for tests: a driver library that simulates GPUs"},
-    {.name = "worker_environment",
-     .argument = "NAME=VALUE...",
-     .kind = YAML_TEXT,
-     TO(worker_environment),
-     .needs_restart = true,
-     .help = "for tests: variables for the device worker, separated by blanks"},
-    {.name = "device_root",
-     .argument = "DIRECTORY",
-     .kind = YAML_TEXT,
-     TO(device_root),
-     .needs_restart = true,
-     .help = "for tests: its sys, dev and proc are looked at in place of the machine's"},
-};
-#define N_OPTIONS COUNT(option_table)
 
 /* getopt's `val`: which option, above every character. */
 #define OPTION_BASE 256
@@ -430,7 +101,7 @@ static int set_defaults(struct options *options)
 {
     const char *why;
 
-    for (size_t i = 0; i < N_OPTIONS; i++) {
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
         const struct option_def *def = &option_table[i];
         int error = def->fallback ? set_value(options, def, def->fallback, &why) : 0;
         if (error < 0)
@@ -445,10 +116,10 @@ static const struct yaml_place command_line = {.file = OPTIONS_COMMAND_LINE};
 
 static void wrong_option(int kind, const char *given, struct yaml_messages *messages)
 {
-    const char *names[N_OPTIONS];
-    char texts[N_OPTIONS][48];
+    const char *names[OPTION_COUNT];
+    char texts[OPTION_COUNT][48];
 
-    for (size_t i = 0; i < N_OPTIONS; i++) {
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
         command_line_name(&option_table[i], texts[i], sizeof texts[i]);
         names[i] = texts[i];
     }
@@ -460,7 +131,7 @@ static void wrong_option(int kind, const char *given, struct yaml_messages *mess
     int length = (int)strcspn(given, "=");
     snprintf(bare, sizeof bare, "%.*s", length, given + strspn(given, "-"));
     bare[strcspn(bare, "=")] = '\0';
-    const char *near = yaml_nearest(bare, names, N_OPTIONS);
+    const char *near = yaml_nearest(bare, names, OPTION_COUNT);
     if (near)
         yaml_error(messages, command_line, "unknown option %.*s; did you mean --%s?", length, given, near);
     else
@@ -470,11 +141,11 @@ static void wrong_option(int kind, const char *given, struct yaml_messages *mess
 /* Applies every option; with messages NULL just those that the file cannot have, without a word about mistakes. */
 static int read_command_line(int argc, char **argv, struct options *options, struct yaml_messages *messages)
 {
-    struct option table[N_OPTIONS + 1] = {{.name = NULL}};
-    char names[N_OPTIONS][48];
+    struct option table[OPTION_COUNT + 1] = {{.name = NULL}};
+    char names[OPTION_COUNT][48];
     int found;
 
-    for (size_t i = 0; i < N_OPTIONS; i++) {
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
         command_line_name(&option_table[i], names[i], sizeof names[i]);
         table[i] = (struct option){.name = names[i],
                                    .has_arg = option_table[i].argument ? required_argument : optional_argument,
@@ -536,7 +207,7 @@ static int read_whole(const char *path, char **text, size_t *size)
 /* 0 and errors in messages, -ENOMEM. */
 static int read_file(struct options *options, bool named, struct yaml_messages *messages)
 {
-    struct yaml_field fields[N_OPTIONS];
+    struct yaml_field fields[OPTION_COUNT];
     struct yaml_table table = {
         .what = "configuration", .size = sizeof *options, .fields = fields, .may_be_empty = true};
     const char *path = options->config.text;
@@ -550,7 +221,7 @@ static int read_file(struct options *options, bool named, struct yaml_messages *
         yaml_error(messages, (struct yaml_place){.file = path}, "cannot be read: %s", strerror(-error));
         return 0;
     }
-    for (size_t i = 0; i < N_OPTIONS; i++) {
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
         const struct option_def *def = &option_table[i];
         if (!def->command_line_only)
             fields[table.n_fields++] = (struct yaml_field){.key = def->name,
@@ -620,7 +291,7 @@ static bool same_value(const struct option_def *def, const struct options *one, 
 
 const char *options_needs_restart(const struct options *before, const struct options *after)
 {
-    for (size_t i = 0; i < N_OPTIONS; i++)
+    for (size_t i = 0; i < OPTION_COUNT; i++)
         if (option_table[i].needs_restart && !same_value(&option_table[i], before, after))
             return option_table[i].name;
     return NULL;
@@ -656,7 +327,7 @@ int options_keep_until_restart(struct options *options, const struct options *be
 {
     int error = 0;
 
-    for (size_t i = 0; i < N_OPTIONS && error == 0; i++)
+    for (size_t i = 0; i < OPTION_COUNT && error == 0; i++)
         if (option_table[i].needs_restart)
             error = keep_value(&option_table[i], options, before);
     options->socket_mode = before->socket_mode; /* made of one of them */
@@ -686,7 +357,7 @@ void options_help(FILE *out)
     fputs("Usage: itexd [OPTION...]\n\n"
           "Decides for every training job of this node how Intel Extension for TensorFlow\nis to be run.\n\n",
           out);
-    for (size_t i = 0; i < N_OPTIONS; i++) {
+    for (size_t i = 0; i < OPTION_COUNT; i++) {
         const struct option_def *def = &option_table[i];
         char name[48], help[256];
 
@@ -700,14 +371,4 @@ void options_help(FILE *out)
         print_wrapped(out, help, column);
     }
     fputs("\nSIGHUP reads configuration and rules again. See itexd(8) and itexd.conf(5).\n", out);
-}
-
-const char *options_durability_name(int durability)
-{
-    return durability_names[durability];
-}
-
-const char *options_policy_name(int policy)
-{
-    return policy_names[policy];
 }
