@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from harness import BUILD, INSTRUMENTED, ITEXCTL, RULES, SLOW, SOURCE, TIMEOUT
+from harness import INSTRUMENTED, ITEXCTL, RULES, SLOW, SOURCE, TIMEOUT, client_library
 
 sys.path.insert(0, str(SOURCE / "tests" / "standins"))
 import standins
@@ -49,7 +49,7 @@ def job(node, tmp_path):
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
             "ITEXD_SOCKET": str(node.socket),
-            "LD_LIBRARY_PATH": str(BUILD / "client"),
+            **client_library(),
             **(env or {}),
         }
         return subprocess.run(
