@@ -163,7 +163,7 @@ void check_report_print(const struct check_report *report, const struct printer 
     for (size_t i = 0; i < report->n_items; i++)
         print_item(printer, report->file, &report->items[i]);
     print_counts(printer, report);
-    print_told_facts(printer, report->examined, report->decision);
+    print_told_facts(printer, report->examined, report->decision, false);
     print_script_variables(printer, report->examined);
     print_field(printer, "as it is", prediction ? prediction : "?");
     print_under_run(printer, report);

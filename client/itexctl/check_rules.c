@@ -89,6 +89,17 @@ static void offer_fact(struct sought *sought, const char *name)
             offer(sought, &findings->facts[i].place, strcmp(name, "keras") == 0 ? 1 : 2);
 }
 
+static const char *fact_of(const Itexd__V1__Decision *decision, const char *name)
+{
+    for (size_t i = 0; decision->facts && i < decision->facts->n_facts; i++)
+        if (decision->facts->facts[i]->name && strcmp(decision->facts->facts[i]->name, name) == 0)
+            return decision->facts->facts[i]->value;
+    return NULL;
+}
+
+/* Turns off the jit of models that leave it as it is. */
+#define OPS_OVERRIDE "ITEX_OPS_OVERRIDE"
+
 /* What a derived fact comes from, as far as a script can say it. */
 static const struct {
     const char *fact, *from;
@@ -100,6 +111,7 @@ static const struct {
     {"jit_effective", "unsupported_layer", false},
     {"jit_effective", "determinism", false},
     {"jit_effective", "keras", false},
+    {"jit_effective", OPS_OVERRIDE, true},
     {"keras_check", "keras", false},
     {"xla", "TF_XLA_FLAGS", true},
     {"xla", "ITEX_DISABLE_XLA", true},
@@ -112,6 +124,12 @@ static const struct {
     {"selector_under_mask", "ZE_AFFINITY_MASK", true},
 };
 
+static bool has_a_say(const Itexd__V1__Decision *decision, const char *from)
+{
+    const char *jit = strcmp(from, OPS_OVERRIDE) == 0 ? fact_of(decision, "jit") : NULL;
+    return strcmp(from, OPS_OVERRIDE) != 0 || (jit && strcmp(jit, "auto") == 0);
+}
+
 static void offer_condition(struct sought *sought, const struct rule_condition *condition)
 {
     int id = fact_by_name(condition->fact);
@@ -119,21 +137,13 @@ static void offer_condition(struct sought *sought, const struct rule_condition *
         offer_variable(sought, fact_variables[fact_table[id].variable].name);
     offer_fact(sought, condition->fact);
     for (size_t i = 0; i < LENGTH(origins); i++) {
-        if (strcmp(origins[i].fact, condition->fact) != 0)
+        if (strcmp(origins[i].fact, condition->fact) != 0 || !has_a_say(sought->decision, origins[i].from))
             continue;
         if (origins[i].variable)
             offer_variable(sought, origins[i].from);
         else
             offer_fact(sought, origins[i].from);
     }
-}
-
-static const char *fact_of(const Itexd__V1__Decision *decision, const char *name)
-{
-    for (size_t i = 0; decision->facts && i < decision->facts->n_facts; i++)
-        if (decision->facts->facts[i]->name && strcmp(decision->facts->facts[i]->name, name) == 0)
-            return decision->facts->facts[i]->value;
-    return NULL;
 }
 
 /* What is not told, or compared as a version, is taken to hold: the rule does. */

@@ -76,11 +76,12 @@ static bool is_told(const Itexd__V1__Fact *fact)
             strcmp(fact->from, "node") == 0);
 }
 
-static void print_facts(const struct printer *printer, const struct examined *examined, const Itexd__V1__Facts *facts)
+static void print_facts(const struct printer *printer, const struct examined *examined, const Itexd__V1__Facts *facts,
+                        bool all)
 {
     const char *label = "facts";
     for (size_t i = 0; facts && i < facts->n_facts; i++) {
-        if (!is_told(facts->facts[i]))
+        if (!is_told(facts->facts[i]) || (!all && strcmp(facts->facts[i]->value, "false") == 0))
             continue;
         print_fact(printer, label, examined, facts->facts[i]);
         label = "";
@@ -127,10 +128,10 @@ static void print_found_facts(const struct printer *printer, const struct examin
 }
 
 void print_told_facts(const struct printer *printer, const struct examined *examined,
-                      const Itexd__V1__Decision *decision)
+                      const Itexd__V1__Decision *decision, bool all)
 {
     if (decision)
-        print_facts(printer, examined, decision->facts);
+        print_facts(printer, examined, decision->facts, all);
     else
         print_found_facts(printer, examined);
 }
@@ -138,7 +139,7 @@ void print_told_facts(const struct printer *printer, const struct examined *exam
 void print_examined(const struct printer *printer, const struct examined *examined, const Itexd__V1__Decision *decision)
 {
     print_script(printer, examined);
-    print_told_facts(printer, examined, decision);
+    print_told_facts(printer, examined, decision, true);
     print_script_variables(printer, examined);
     print_findings(printer, &examined->findings);
 }

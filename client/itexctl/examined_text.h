@@ -10,9 +10,9 @@
 void print_examined(const struct printer *printer, const struct examined *examined,
                     const Itexd__V1__Decision *decision);
 
-/* The facts alone; decision NULL: those that were found. */
+/* The facts alone; decision NULL: those that were found. all: also what is not the case. */
 void print_told_facts(const struct printer *printer, const struct examined *examined,
-                      const Itexd__V1__Decision *decision);
+                      const Itexd__V1__Decision *decision, bool all);
 
 /* What the script does to the environment. */
 void print_script_variables(const struct printer *printer, const struct examined *examined);

@@ -58,7 +58,7 @@ int hook_find(const struct examined *examined, bool look, struct hook *hook)
         return 0;
     if (examined->problem)
         return hook_missing(hook, "%s", examined->problem);
-    if (examined->findings.hook) {
+    if (examined->findings.hook || script->has_runner) {
         hook->kind = HOOK_INSTALLED;
         return 0;
     }

@@ -45,6 +45,7 @@ struct script {
     /* With a kind other than SCRIPT_NONE: */
     size_t subject;    /* the word behind Python's own options: FILE, -m, -c or -; n_words where there is none */
     char *interpreter; /* as it would be executed; NULL where PATH has none */
+    bool has_runner;   /* our own runner stands in front of it already */
     bool missing;      /* there is no such FILE at all */
     char *file;        /* the source; NULL where it was not found, or is none (-c, -) */
     char options[8];   /* of Python's own, those that decide where modules come from: of EIPSs */

@@ -3,6 +3,7 @@
  * has it; a word that holds several of them is taken apart where -m or -c is among them, so that the runner can be put
  * in front of these.
  */
+#include "client/itexctl/analyser.h"
 #include "client/itexctl/itexctl.h"
 #include "client/itexctl/script_walk.h"
 #include "proto/cleanup.h"
@@ -219,12 +220,30 @@ static int find_source(struct walk *walk)
     return walk_end(walk, "the source of %s was not found", script_name(script));
 }
 
+/* A command that was copied from --dry-run: what the runner runs is what it is about. */
+static int step_over_runner(struct walk *walk)
+{
+    struct script *script = walk->script;
+    struct stat status, own;
+    CLEANUP(freep) char *runner = python_package_file("runner.py");
+    if (!runner)
+        return -ENOMEM;
+    if (script->kind != SCRIPT_FILE || stat(script_name(script), &status) != 0 || stat(runner, &own) != 0 ||
+        status.st_dev != own.st_dev || status.st_ino != own.st_ino)
+        return 0;
+    script->has_runner = true;
+    script->kind = SCRIPT_NONE;
+    return read_options(walk, script->subject + 1);
+}
+
 int walk_python(struct walk *walk)
 {
     struct script *script = walk->script;
     int r = walk_find_program(walk, walk_word(walk, walk->at), &script->interpreter);
     if (r >= 0)
         r = read_options(walk, walk->at + 1);
+    if (r >= 0)
+        r = step_over_runner(walk);
     if (r < 0)
         return r;
     bool incomplete =

@@ -45,6 +45,9 @@ NOBODY = 65534
 INSTRUMENTED = {name: os.environ[name] for name in ("ASAN_OPTIONS", "TSAN_OPTIONS") if name in os.environ}
 # meson names the folders of our libraries, a loader and a driver among them that stand in for the system's
 os.environ.pop("LD_LIBRARY_PATH", None)
+# The Python package as itexctl finds it in the source tree, and a folder for what it keeps of scripts.
+PACKAGE = Path(os.environ.get("ITEXD_PYTHON_DIR", SOURCE / "client" / "python" / "src"))
+KEPT = tempfile.TemporaryDirectory(prefix="itexd-kept-")
 SLOW = float(os.environ.get("ITEXD_TEST_SLOWNESS", "1"))  # sanitizer and loaded builds raise it
 TIMEOUT = 20 * SLOW
 
@@ -535,6 +538,8 @@ def ctl(*arguments, socket_path=None, env=None, user=None, binary=False, timeout
         **INSTRUMENTED,
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "LANG": "C.UTF-8",
+        "ITEXD_PYTHON_DIR": str(PACKAGE),
+        "XDG_CACHE_HOME": KEPT.name,
         **(env or {}),
     }
     if socket_path is not None:

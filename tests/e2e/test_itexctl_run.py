@@ -188,6 +188,14 @@ def test_the_runner_is_put_in_front_where_there_is_no_hook(job, package):
     assert json.loads(with_hook.stdout)["argv"] == ["train.py", "--lr"]
 
 
+def test_a_command_that_has_the_runner_already_keeps_it(job, package):
+    """As it is copied from --dry-run."""
+    result = job(["fact keras 3"], command=[PYTHON, str(package.runner), "train.py", "x"])
+    assert json.loads(result.stdout)["runner"] == ["train.py", "x"]
+    assert package.calls()[0]["arguments"] == ["--json", "train.py"]
+    assert decision_of(job, result)["facts"]["keras"]["value"] == "3"
+
+
 def test_a_missing_runner_is_told_and_the_job_runs(job, package):
     package.runner.unlink()
     result = job(["fact keras 0"])

@@ -203,6 +203,30 @@ static void options_that_choose_modules(void **state)
     }
 }
 
+static void our_own_runner(void **state)
+{
+    (void)state;
+    char line[256], package[128];
+    snprintf(package, sizeof(package), "%s/python", folder);
+    setenv("ITEXD_PYTHON_DIR", package, 1);
+    put("python/itexclient/runner.py", 0644, "");
+    put("elsewhere/runner.py", 0644, "");
+    static const struct expected cases[] = {
+        {"python -u python/itexclient/runner.py train.py x", SCRIPT_FILE, "bin/python", "train.py", "train.py"},
+        {"python python/itexclient/runner.py -m package.train", SCRIPT_MODULE, "bin/python", "package/train.py", "-m"},
+        {"python python/itexclient/runner.py -c pass", SCRIPT_CODE, "bin/python", NULL, "-c"},
+        {"python elsewhere/runner.py train.py", SCRIPT_FILE, "bin/python", "elsewhere/runner.py",
+         "elsewhere/runner.py"},
+    };
+    ASSERT_ALL(cases);
+    CLEANUP(script_clear) struct script script = SCRIPT_INIT, other = SCRIPT_INIT;
+    snprintf(line, sizeof(line), "python %s/itexclient/runner.py train.py", package);
+    find(&script, line);
+    assert_true(script.has_runner);
+    find(&other, "python elsewhere/runner.py train.py");
+    assert_false(other.has_runner);
+}
+
 static void taken_apart(void **state)
 {
     (void)state;
@@ -493,6 +517,7 @@ int main(void)
         cmocka_unit_test(code_and_modules),
         cmocka_unit_test(options_that_choose_modules),
         cmocka_unit_test(taken_apart),
+        cmocka_unit_test(our_own_runner),
         cmocka_unit_test(prefixes),
         cmocka_unit_test(by_env),
         cmocka_unit_test(environments),
