@@ -12,7 +12,7 @@ sys.dont_write_bytecode = True
 import sites  # noqa: E402
 
 from itexclient.check import analysis, answer, command  # noqa: E402
-from itexclient.check.edits import Editor  # noqa: E402
+from itexclient.check.fix import Fixer  # noqa: E402
 
 _folder = tempfile.TemporaryDirectory(prefix="itexd-sites-")
 _sites = {}
@@ -44,4 +44,4 @@ def scripts_of(folder, arguments, site_name, at_hand):
 def analyse(folder, arguments, site_name="newest", at_hand=None):
     """The answer's JSON object."""
     scripts, options = scripts_of(folder, arguments, site_name, at_hand or {})
-    return answer.answer(scripts, options, Editor(scripts).edits_of)
+    return answer.answer(scripts, options, Fixer(scripts).edits_of)

@@ -6,6 +6,7 @@ import ast
 import os
 import sys
 import threading
+import traceback
 
 from .. import facts as installation_facts
 from . import calls, expressions, imports, statements
@@ -54,15 +55,19 @@ class Script:
         self.failures = []  # (Followed, Failure, cell)
 
 
-def analyse(target, options):
-    """The Script of a target. Raises nothing, whatever the file holds."""
+def analyse(target, options, overrides=None):
+    """The Script of a target. Raises nothing, whatever the file holds. overrides: bytes in place of those of files."""
     result = []
 
     def work():
         try:
-            result.append(analyse_here(target, options))
+            result.append(analyse_here(target, options, overrides or {}))
         except (RecursionError, MemoryError):
-            result.append(too_complex(target, "nested too deeply to be analysed"))
+            result.append(not_analysed(target, "too-complex", "nested too deeply to be analysed"))
+        except Exception as error:  # a mistake of the analyser's own is no reason to fail a job
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            what = f"{type(error).__name__}: {error} ({os.path.basename(where.filename)}:{where.lineno})"
+            result.append(not_analysed(target, "analyser-failure", f"the analyser failed: {what}"))
 
     in_large_stack(work)
     return result[0]
@@ -85,22 +90,22 @@ def in_large_stack(work):
         threading.stack_size(size)
 
 
-def too_complex(target, message):
+def not_analysed(target, rule, message):
     script = Script(target, target.name)
     followed = Followed(Source(target.name, target.name, b""))
-    failure = Failure("too-complex", message)
+    failure = Failure(rule, message)
     followed.failures.append((failure, None))
     script.main = target.name
-    script.files = Files(target.name, "", None)
+    script.files = Files(target.name, "", None, {})
     script.files.followed[target.name] = followed
     script.failures.append((followed, failure, None))
     return script
 
 
-def analyse_here(target, options):
+def analyse_here(target, options, overrides):
     folder = os.path.dirname(os.path.abspath(target.name)) if target.kind == "file" else os.getcwd()
     finder = Finder([folder, *options.path])
-    files = Files(target.name if target.kind == "file" else os.path.join("", ""), folder, finder)
+    files = Files(target.name if target.kind == "file" else "", folder, finder, overrides)
     installation = dict(options.installation)
     if options.keras_version:
         installation["keras_version"] = options.keras_version

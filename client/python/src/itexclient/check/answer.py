@@ -145,7 +145,7 @@ def findings_of(scripts, places, edits):
             place = located(followed.source, cell, failure.line, failure.column)
             shown.append(finding(place, failure.rule, SEVERITIES[failure.rule], failure.message, failure.fix, []))
         for one in script.findings:
-            made = edits(one) if edits is not None and one.rewrite else []
+            made = edits(script, one) if edits is not None and one.rewrite else []
             shown.append(
                 finding(places.of_spot(one.spot), one.rule, one.severity, one.message, one.fix, made)
             )

@@ -24,6 +24,7 @@ from .values import (
     Mapping,
     Partial,
     Product,
+    Rank,
     Sequence,
     Strategy,
     Super,
@@ -174,9 +175,31 @@ def call_function(run, function, receiver, arguments, node):
     """Walks the body with these arguments and returns what it may return."""
     if receiver is None and function.owner is not None and arguments.positional and function.kind == "plain":
         receiver, arguments = arguments.positional[0], arguments.without_first()  # Base.method(self, ...)
-    active = sum(1 for frame in run.frames if frame.function is function)
-    if len(run.frames) > DEEPEST_CALL or active > 1:
+    if is_recursive(run, function):
+        run.cuts += 1
         return UNKNOWN
+    key = call_key(run, function, receiver, arguments)
+    known = run.remembered.get(key)
+    if known is not None and known[0] == run.world.version:
+        return known[1]
+    before = (run.world.version, run.events, run.cuts)
+    result = walk_call(run, function, receiver, arguments)
+    if before == (run.world.version, run.events, run.cuts) and is_immutable(result):
+        run.remembered[key] = (run.world.version, result)
+    return result
+
+
+def call_key(run, function, receiver, arguments):
+    keywords = tuple(sorted(arguments.keywords.items(), key=lambda item: item[0]))
+    flags = (arguments.more, arguments.more_keywords, run.scanning)
+    return function, receiver, tuple(arguments.positional), keywords, flags
+
+
+def is_immutable(value):
+    return value is UNKNOWN or isinstance(value, (Constant, External, Product, Text, Rank))
+
+
+def walk_call(run, function, receiver, arguments):
     frame = Frame(
         Scope(function.module, function.scope), function.unit, function, receiver, run.world.depth()
     )
@@ -193,12 +216,28 @@ def call_function(run, function, receiver, arguments, node):
         run.certain = certain
         end = run.world.take_back(False)
     end.goes_on = flow is None
+    if not frame.captured:
+        forget_names(frame, frame.returns + [end])
     if not run.world.join(frame.returns + [end]):
         raise Leaves(flow if flow in (RAISE, EXIT) else RAISE)
     if frame.yielded is not None:
         return yielded_value(function, frame)
     results = frame.results + ([NONE] if flow is None else [])
     return expressions.join_all(results) if results else NONE
+
+
+def forget_names(frame, alternatives):
+    """A function's own names are gone when it ends, unless a function that it made still sees them."""
+    own = id(frame.scope.table)
+    for alternative in alternatives:
+        for mark in [mark for mark in alternative.changes if mark[0] == own]:
+            del alternative.changes[mark]
+
+
+def is_recursive(run, function):
+    """What a function does when it calls itself is what it does anyway. A closure that is made anew is another one."""
+    alike = [frame.function for frame in run.frames if frame.function and frame.function.node is function.node]
+    return len(run.frames) > DEEPEST_CALL or function in alike or len(alike) > 3
 
 
 def walk_function(run, function, frame):
@@ -313,6 +352,7 @@ def new_class(run, node, bases):
 def instantiate(run, cls, arguments, node):
     instance = Instance(cls, run.sure())
     run.instances.append(instance)
+    run.events += 1
     instance.keras = keras_objects.of_instance(run, instance, node)
     method, _ = expressions.find_in_class(cls, "__init__")
     if isinstance(method, Function):

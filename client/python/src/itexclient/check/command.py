@@ -18,7 +18,7 @@ import time
 
 from . import answer
 from .analysis import Options, Target, analyse
-from .edits import Editor
+from .fix import Fixer
 
 
 def parser():
@@ -48,24 +48,28 @@ def main(arguments, path):
     started = time.perf_counter()
     job = Options(options.itex, options.bind == "rank", path)
     scripts = [analyse(target, job) for target in targets]
-    editor = Editor(scripts)
-    made = answer.answer(scripts, job, editor.edits_of)
+    fixer = Fixer(scripts)
+    made = None if options.fix else answer.answer(scripts, job, fixer.edits_of)
     took = time.perf_counter() - started
     if options.timing:
         lines = sum(f.source.data.count(b"\n") for script in scripts for f in script.files.followed.values())
         print(f"analysed {lines} lines in {took:.3f} s", file=sys.stderr)
     if options.fix:
-        return fix(editor, made, options)
+        return fix(fixer, job, options.write)
     sys.stdout.write(json.dumps(made) + "\n" if options.json else answer.text(made))
     return 0
 
 
-def fix(editor, made, options):
-    """The diff of all edits; with --write the files are replaced."""
-    changed = editor.changed_files(made["findings"])
-    for file in changed:
+def fix(fixer, job, write):
+    """The diff of all edits; with write the files are replaced. Status 1 where one could not be."""
+    files = fixer.changed(lambda script, overrides: analyse(script.target, job, overrides))
+    for file in files:
         sys.stdout.write(file.diff())
-    if options.write:
-        for file in changed:
+    status = 0
+    for file in files if write else ():
+        try:
             file.write()
-    return 0
+        except (OSError, ValueError) as error:
+            print(f"{file.source.shown}: not written: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+            status = 1
+    return status

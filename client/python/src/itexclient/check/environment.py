@@ -121,6 +121,7 @@ def change_one(run, name, value, how, node, sure):
 
 def note(run, name, value, how, node, sure):
     key = (id(run.frame.unit), node.lineno, node.col_offset, name)
+    run.events += 1
     if run.scanning:
         return
     made = Change(name, value, how, run.spot(node), sure, run.happened("tensorflow"), run.happened("keras"))

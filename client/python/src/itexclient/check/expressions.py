@@ -256,8 +256,10 @@ def conditional(run, node):
 def function(run, node):
     frame = run.frame
     made = Function(node, frame.scope.module, frame.unit, frame.scope.parent if frame.owner else frame.scope)
+    statements.capture(run)
     made.defaults = statements.defaults_of(run, node.args)
     run.functions.append(made)
+    run.events += 1
     return made
 
 

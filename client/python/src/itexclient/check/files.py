@@ -8,7 +8,7 @@ import re
 from . import magics, notebook, syntax
 from .interpreter import Unit
 from .modules import Place
-from .source import read_source
+from .source import read_source, source_of
 from .values import Constant, LocalModule
 
 # Of a library that is in no table: how much of it is read before it counts as unknown.
@@ -36,10 +36,11 @@ class Followed:
 class Files:
     """main: the script's path as the person gave it; folder: where its modules are looked for first."""
 
-    def __init__(self, shown, folder, finder):
+    def __init__(self, shown, folder, finder, overrides):
         self.shown = shown
         self.folder = folder
         self.finder = finder
+        self.overrides = overrides  # path -> bytes to be taken for the file's
         self.followed = {}  # path -> Followed
         self.places = {}  # module -> Place
         self.units = {}  # module -> its units, None if it cannot be read
@@ -120,7 +121,9 @@ class Files:
 
     def follow(self, path):
         if path not in self.followed:
-            self.followed[path] = Followed(read_source(self.shown_path(path), path))
+            shown, override = self.shown_path(path), self.overrides.get(path)
+            source = read_source(shown, path) if override is None else source_of(shown, path, override)
+            self.followed[path] = Followed(source)
         return self.followed[path]
 
     def cells(self, followed):

@@ -93,7 +93,7 @@ class Frame:
 
     __slots__ = (
         "scope", "unit", "function", "receiver", "owner", "depth", "returns", "results", "loops", "catching",
-        "returned", "skipped", "yielded",
+        "returned", "skipped", "yielded", "captured",
     )  # fmt: skip
 
     def __init__(self, scope, unit, function=None, receiver=None, depth=0):
@@ -110,6 +110,7 @@ class Frame:
         self.returned = False
         self.skipped = False
         self.yielded = None
+        self.captured = False  # a function that was made here sees its names
 
 
 class Notes:
@@ -171,6 +172,9 @@ class Interpreter:
         self.instances = []
         self.functions = []
         self.steps = 0
+        self.events = 0  # how often something was noted
+        self.cuts = 0  # how often a call was not walked because the function was being walked already
+        self.remembered = {}  # calls that changed and noted nothing, and what they returned
         self.unrolling = 1  # how many turns of loops are walked one by one here
         self.harmless = set()
         self._harmless_asked = {}
@@ -186,7 +190,7 @@ class Interpreter:
 
     def step(self):
         self.steps += 1
-        if self.steps > MOST_STEPS:
+        if self.steps + self.world.work > MOST_STEPS:
             raise TooMuch
 
     def happened(self, name):
@@ -208,6 +212,7 @@ class Interpreter:
 
         own: it is the script's own, which may well make models. environment: it may set variables.
         """
+        self.events += 1
         if self.scanning:
             return
         self.notes.unseen.append((what, self.spot(node)))
@@ -223,6 +228,7 @@ class Interpreter:
     def finding(self, rule, node, **details):
         spot = self.spot(node)
         key = (rule, id(spot.unit), node.lineno, node.col_offset)
+        self.events += 1
         if key not in self.notes.findings:
             details["certain"] = self.sure()
             self.notes.findings[key] = (rule, spot, details)
@@ -233,8 +239,13 @@ class Interpreter:
         self.world.write(table, key, value)
 
     def bind(self, name, value):
-        scope = self.frame.scope
-        self.world.write(scope.elsewhere.get(name, scope.table), name, value)
+        frame = self.frame
+        scope = frame.scope
+        table = scope.elsewhere.get(name, scope.table)
+        if frame.function is not None and not frame.captured and table is scope.table:
+            self.world.write_local(table, name, value)
+        else:
+            self.world.write(table, name, value)
 
     def look_up(self, name):
         """The value of a name, ABSENT where nothing binds it."""
@@ -297,6 +308,7 @@ class Interpreter:
         """The value is handed to code that is not seen: what can be called of it may be called from now on."""
         if self.scanning:
             return
+        self.events += 1
         for option in options_of(value):
             if isinstance(option, (Function, Bound, Instance)):
                 self.deferred.append(option)

@@ -81,6 +81,7 @@ def used(run, route, rest, node):
         run.notes.only_keras3 = True
     key = (id(run.frame.unit), node.lineno, node.col_offset, route)
     if key not in run.notes.uses:
+        run.events += 1
         run.notes.uses[key] = Use(route, version, run.spot(node), run.sure())
 
 
@@ -105,6 +106,7 @@ def offers(path, name):
 def make(run, what, model, own, node, version=None):
     made = KerasObject(what, model, own, version, run.happened("strategy"), run.spot(node))
     made.scope = run.scope_spot
+    run.events += 1
     if not run.scanning:
         (run.notes.models if model else run.notes.layers).append(made)
     return made
@@ -421,6 +423,7 @@ def jit_by_attribute(run, keras, word, node):
         "attribute",
     )
     if keras is None:
+        run.events += 1
         run.notes.settings.append(setting)
         return
     if not any(one.how in ("compile", "load") for one in before):
@@ -505,6 +508,7 @@ def consumed(run, keras):
     """Training or inference: what has been set up to here is what counts."""
     if run.scanning:
         return
+    run.events += 1
     run.notes.consumed.add(keras)
     for setting in keras.table.get("settings", frozenset()):
         if setting not in run.notes.settings:
@@ -523,6 +527,8 @@ def method_of_unknown(run, name, arguments, node):
     """A method of what is not known: compile() and fit() may well be those of a Keras model."""
     if run.scanning:
         return
+    if name == "compile" or name in tables.CONSUMERS:
+        run.events += 1
     if name == "compile":
         known = set(arguments.keywords) & tables.COMPILE_KEYWORDS or isinstance(
             arguments.get(0, "optimizer"), Constant

@@ -137,3 +137,20 @@ def raw_length(raw, characters):
 def escaped(text, like):
     """Text as it stands inside a JSON string; non-ASCII is escaped where the notebook does so."""
     return json.dumps(text, ensure_ascii="\\u" in like)[1:-1]
+
+
+def between_lines(text, cell, position):
+    """What stands between two pieces of the cell's source, where a piece of its own can be put before this one.
+
+    None where the cell's source is one string, or where the character does not begin a piece.
+    """
+    for index, (offset, raw) in enumerate(cell.literals):
+        if position == 0 and len(cell.literals) > 1:
+            if index + 1 < len(cell.literals):
+                return text[offset + len(raw) : cell.literals[index + 1][0]]
+            before = cell.literals[index - 1]
+            return text[before[0] + len(before[1]) : offset]
+        position -= len(json.loads(raw))
+        if position < 0:
+            return None
+    return None

@@ -194,12 +194,22 @@ def function_definition(run, node):
     # A class's names are not seen from its functions.
     scope = frame.scope.parent if frame.owner is not None else frame.scope
     function = Function(node, frame.scope.module, frame.unit, scope, frame.owner)
+    capture(run)
     run.functions.append(function)
+    run.events += 1
     function.defaults = defaults_of(run, node.args)
     value = function
     for decorator in reversed(node.decorator_list):
         value = calls.decorated(run, decorator, value)
     run.bind(node.name, value)
+
+
+def capture(run):
+    """A function is made here: the names of the functions around it live on with it."""
+    for frame in run.frames:
+        if not frame.captured:
+            frame.captured = True
+            run.world.version += 1
 
 
 def defaults_of(run, arguments):
@@ -355,7 +365,7 @@ def nothing_changed(run):
 def widen(run):
     """Constants that a turn has changed are unknown in later turns. False if the turn changed nothing that was there."""
     again = False
-    for table, key, before in list(run.world.journal().values()):
+    for table, key, before in run.world.journal():
         if before is ABSENT:
             continue
         again = True

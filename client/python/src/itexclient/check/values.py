@@ -208,12 +208,13 @@ class Super(Value):
 
 
 class Partial(Value):
-    __slots__ = ("function", "arguments", "keywords")
+    """functools.partial: a function and the calls.Arguments that it gets first."""
 
-    def __init__(self, function, arguments, keywords):
+    __slots__ = ("function", "arguments")
+
+    def __init__(self, function, arguments):
         self.function = function
         self.arguments = arguments
-        self.keywords = keywords
 
 
 class Strategy(Value):
@@ -264,7 +265,11 @@ class Table(dict):
     def join(self, key, left, right):
         if left is ABSENT:
             return right
-        return left if right is ABSENT else join(left, right)
+        if right is ABSENT:
+            return left
+        if isinstance(left, tuple) and isinstance(right, tuple):  # the star imports of a module
+            return tuple(dict.fromkeys(left + right))
+        return join(left, right)
 
 
 class Items:

@@ -32,26 +32,38 @@ class Alternative:
 
 
 class World:
+    """version: another number whenever anything may have changed but the names of a function that only it sees.
+
+    work: how much has been taken back and joined; it grows with the time that it takes.
+    """
+
     def __init__(self):
         self._journals = []
+        self.version = 0
+        self.work = 0
 
     def write(self, table, key, value):
+        self.version += 1
+        self.change(table, key, value, True)
+
+    def write_local(self, table, key, value):
+        """write() for names that nobody sees but the function that is being walked."""
+        self.change(table, key, value, False)
+
+    def change(self, table, key, value, shared):
         if self._journals:
             journal = self._journals[-1]
             mark = (id(table), key)
             if mark not in journal:
-                journal[mark] = (table, key, table.get(key, ABSENT))
-        if value is ABSENT:
-            table.pop(key, None)
-        else:
-            table[key] = value
+                journal[mark] = (table, key, table.get(key, ABSENT), shared)
+        restore(table, key, value)
 
     def depth(self):
         return len(self._journals)
 
     def journal(self):
         """What the innermost begin() has seen changed: (table, key, value before) each."""
-        return self._journals[-1]
+        return [entry[:3] for entry in self._journals[-1].values()]
 
     def begin(self):
         self._journals.append({})
@@ -59,18 +71,22 @@ class World:
     def take_back(self, goes_on):
         """Ends what begin() began: everything is as it was then, and the changes are returned."""
         journal = self._journals.pop()
+        self.work += len(journal)
         changes = {}
-        for mark, (table, key, old) in journal.items():
-            changes[mark] = (table, key, table.get(key, ABSENT))
+        for mark, (table, key, old, shared) in journal.items():
+            changes[mark] = (table, key, table.get(key, ABSENT), shared)
             restore(table, key, old)
+            if shared:
+                self.version += 1
         return Alternative(changes, goes_on)
 
     def changes_since(self, depth):
         """What has changed since there were that many journals; nothing is taken back."""
         changes = {}
         for journal in self._journals[depth:]:
-            for mark, (table, key, _) in journal.items():
-                changes[mark] = (table, key, table.get(key, ABSENT))
+            self.work += len(journal)
+            for mark, (table, key, _, shared) in journal.items():
+                changes[mark] = (table, key, table.get(key, ABSENT), shared)
         return Alternative(changes, True)
 
     def join(self, alternatives):
@@ -79,21 +95,24 @@ class World:
         if not alive:
             return False
         if len(alive) == 1:
-            for table, key, value in alive[0].changes.values():
-                self.write(table, key, value)
+            for table, key, value, shared in alive[0].changes.values():
+                self.put(table, key, value, shared)
             return True
         touched = {}
         for alternative in alive:
-            for mark, (table, key, _) in alternative.changes.items():
-                touched[mark] = (table, key)
-        for mark, (table, key) in touched.items():
+            self.work += len(alternative.changes)
+            touched.update(alternative.changes)
+        for mark, (table, key, _, shared) in touched.items():
             before = table.get(key, ABSENT)
             joined = None
             for number, alternative in enumerate(alive):
                 value = alternative.changes[mark][2] if mark in alternative.changes else before
                 joined = value if number == 0 else joined_of(table, key, joined, value)
-            self.write(table, key, joined)
+            self.put(table, key, joined, shared)
         return True
+
+    def put(self, table, key, value, shared):
+        (self.write if shared else self.write_local)(table, key, value)
 
 
 def joined_of(table, key, left, right):
