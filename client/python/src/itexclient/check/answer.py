@@ -56,7 +56,7 @@ def answer(scripts, options, edits=None):
         "environment": environment_of(scripts, places),
         "environment_unknown": uncertain_of(scripts, places),
         "findings": findings_of(scripts, places, edits),
-        "depends": {"environment": depends_on(scripts, options)},
+        "depends": {"environment": depends_on(scripts, options), "path": list(options.path)},
         "hook": installation_facts.has_hook(options.path),
     }
 
