@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
-from harness import NOBODY
+from harness import ITEXD, NOBODY
 from test_enforcement import settle, wait_child
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which has capabilities to give")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root, which has capabilities to give"),
+    pytest.mark.skipif(
+        b"libtsan" in ITEXD.read_bytes(), reason="the thread sanitizer starts a thread of its own before main"
+    ),
+]
 
 FOWNER, PTRACE, PERFMON = 1 << 3, 1 << 19, 1 << 38
 
