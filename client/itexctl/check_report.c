@@ -60,7 +60,7 @@ static int compare_items(const void *left, const void *right, void *data)
     if (!a->place.file || !b->place.file)
         return (a->place.file == NULL) - (b->place.file == NULL);
     bool a_own = strcmp(a->place.file, script) == 0, b_own = strcmp(b->place.file, script) == 0;
-    int order = a_own != b_own ? b_own - a_own : strcmp(a->place.file, b->place.file);
+    int order = a_own != b_own ? b_own - a_own : strverscmp(a->place.file, b->place.file); /* cell 2 before cell 10 */
     if (order == 0)
         order = (a->place.line > b->place.line) - (a->place.line < b->place.line);
     if (order == 0)
@@ -101,20 +101,13 @@ void check_report_clear(struct check_report *report)
 static void print_item(const struct printer *printer, const char *file, const struct check_item *item)
 {
     const struct printer wide = {.out = printer->out, .width = 1 << 20};
-    char *text = NULL, where[64] = "";
-    if (item->place.line > 0 && item->place.column > 0)
-        snprintf(where, sizeof(where), ":%u:%u", item->place.line, item->place.column);
-    else if (item->place.line > 0)
-        snprintf(where, sizeof(where), ":%u", item->place.line);
-    int r = asprintf(&text, "%s%s:", item->place.file ? item->place.file : file, where);
-    if (r < 0)
-        return;
+    CLEANUP(freep) char *where = place_text(&item->place, file);
     fprintf(printer->out, "%s", tone_start(printer, TONE_BOLD));
-    print_inline(printer, text);
+    print_inline(printer, where ? where : file);
+    fputc(':', printer->out);
     fprintf(printer->out, "%s %s%s:%s ", tone_end(printer),
             tone_start(printer, severity_tone(severity_name(item->severity))), severity_name(item->severity),
             tone_end(printer));
-    free(text);
     print_inline(printer, item->message);
     fprintf(printer->out, " %s[%s]%s\n", tone_start(printer, TONE_DIM), item->rule, tone_end(printer));
     if (item->fix)

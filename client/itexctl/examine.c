@@ -2,6 +2,7 @@
 #include "client/itexctl/examine.h"
 #include "client/itexctl/analyser.h"
 #include "client/itexctl/check_cache.h"
+#include "client/itexctl/check_turn.h"
 #include "proto/cleanup.h"
 
 #include <errno.h>
@@ -107,7 +108,12 @@ static int ask_analyser(const struct ask *ask, struct examined *examined, struct
     examined_question(ask, examined, &question);
     if (!ask->no_cache)
         check_cache_open(&cache, &question);
+    CLEANUP(closep) int turn = -1;
     examined->kept = check_cache_find(&cache, question.environment, &answer);
+    if (!examined->kept && cache.folder >= 0) {
+        turn = check_turn_take(cache.key, question.timeout_ms);
+        examined->kept = check_cache_find(&cache, question.environment, &answer);
+    }
     if (!examined->kept && analyser_run(&question, &answer, failure) < 0)
         return -1;
     if (findings_read(answer.text, answer.size, &examined->findings, &mistake) < 0)

@@ -56,14 +56,12 @@ static void print_fact(const struct printer *printer, const char *label, const s
 {
     const struct found_fact *found = strcmp(fact->from, "script") == 0 ? found_in_script(examined, fact) : NULL;
     const char *why = found && found->why ? found->why : "";
-    if (found && found->place.file)
-        print_fieldf(printer, label, "%s=%s (%s:%u:%u%s%s)", fact->name, fact->value, found->place.file,
-                     found->place.line, found->place.column, *why ? ", " : "", why);
+    CLEANUP(freep) char *where = found ? place_text(&found->place, "the script as a whole") : NULL;
+    if (where)
+        print_fieldf(printer, label, "%s=%s (%s%s%s)", fact->name, fact->value, where, *why ? ", " : "", why);
     else
         print_fieldf(printer, label, "%s=%s (%s)", fact->name, fact->value,
-                     found                             ? "the script as a whole"
-                     : strcmp(fact->from, "node") == 0 ? "installed"
-                                                       : fact->from);
+                     strcmp(fact->from, "node") == 0 ? "installed" : fact->from);
 }
 
 /* Those that were told; what follows from the environment is shown where it matters, in the diagnostics. */
@@ -107,9 +105,9 @@ static void print_findings(const struct printer *printer, const struct findings 
     const char *label = "findings";
     for (size_t i = 0; i < findings->n_items; i++, label = "") {
         const struct finding *finding = &findings->items[i];
-        print_fieldf(printer, label, "%s:%u:%u: %s: %s [%s]", finding->place.file ? finding->place.file : "script",
-                     finding->place.line, finding->place.column, severity_name(finding->severity), finding->message,
-                     finding->rule);
+        CLEANUP(freep) char *where = place_text(&finding->place, "script");
+        print_fieldf(printer, label, "%s: %s: %s [%s]", where ? where : "script", severity_name(finding->severity),
+                     finding->message, finding->rule);
     }
 }
 

@@ -339,3 +339,13 @@ void findings_clear(struct findings *findings)
     json_object_put(findings->root);
     *findings = (struct findings)FINDINGS_INIT;
 }
+
+char *place_text(const struct place *place, const char *otherwise)
+{
+    char *text = NULL, line[16] = "", column[16] = "";
+    if (place->line > 0)
+        snprintf(line, sizeof(line), ":%u", place->line);
+    if (place->line > 0 && place->column > 0)
+        snprintf(column, sizeof(column), ":%u", place->column);
+    return asprintf(&text, "%s%s%s", place->file ? place->file : otherwise, line, column) < 0 ? NULL : text;
+}

@@ -80,4 +80,8 @@ struct findings {
 int findings_read(const char *text, size_t size, struct findings *findings, struct failure *failure);
 void findings_clear(struct findings *findings);
 
+/* "train.py:9:5", as much of it as is known; otherwise: the file where there is none. From malloc; NULL without memory.
+ */
+char *place_text(const struct place *place, const char *otherwise);
+
 #endif

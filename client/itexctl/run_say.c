@@ -208,9 +208,8 @@ bool finding_repaired(const struct finding *finding, const Itexd__V1__Outcome *o
 
 static void say_error(const struct finding *finding)
 {
-    const struct place *place = &finding->place;
-    note("%s:%u:%u: error: %s [%s]", place->file ? place->file : "script", place->line, place->column, finding->message,
-         finding->rule);
+    CLEANUP(freep) char *where = place_text(&finding->place, "script");
+    note("%s: error: %s [%s]", where ? where : "script", finding->message, finding->rule);
 }
 
 void say_findings(const struct decided *decided, const struct examined *examined, const struct hook *hook,

@@ -10,7 +10,7 @@ So that tests of itexctl decide what is found, and how finding it fails. A scrip
     # error gpu-name nothing here  a finding; also: warning, info
     # imports helper.py            another file that is read
     # hook                         the interpreter has the hook
-    # crash, # hang, # garbage, # old
+    # slow, # crash, # hang, # garbage, # old
 """
 
 from __future__ import annotations
@@ -57,6 +57,8 @@ def look_at(name, code=None):
             answer["hook"] = True
         elif what == "crash":
             raise RuntimeError("the analyser has a bug")
+        elif what == "slow":
+            time.sleep(0.3)
         elif what == "hang":
             time.sleep(3600)
         elif what == "garbage":

@@ -404,6 +404,20 @@ def test_what_a_script_imports_counts_too(job, package):
     assert decision_of(job, job(comments))["facts"]["keras"]["value"] == "2"
 
 
+def test_ranks_that_start_together_analyse_once(job, package):
+    (job.folder / "train.py").write_text("# slow\n# fact keras 3\n# hook\n")
+    os.utime(job.folder, (10**9, 10**9))
+    environment = {
+        **INSTRUMENTED, **package.env, "PATH": os.environ["PATH"], "ITEXD_SOCKET": str(job.service.socket),
+    }  # fmt: skip
+    command = [ITEXCTL, "run", "--quiet", "--job", "together", "--", PYTHON, "train.py"]
+    ranks = [subprocess.Popen(command, cwd=job.folder, env=environment) for _ in range(8)]
+    assert [rank.wait(TIMEOUT) for rank in ranks] == [0] * 8
+    assert len(package.calls()) == 1
+    decisions = job.service.ctl("query", "--job", "together", "--json").stdout.splitlines()
+    assert [json.loads(line)["facts"]["keras"]["value"] for line in decisions] == ["3"] * 8
+
+
 def test_a_cache_of_another_user_is_not_used(job, package, as_root):
     job(["fact keras 3", "hook"])
     shutil.chown(package.folder / "itexctl", 65534, 65534)
@@ -540,9 +554,11 @@ def test_ranks_under_mpirun_share_one_lease(make_itexd, simulated, package, tmp_
     out.mkdir()
     names = "['ITEXD_LEASE', 'ITEXD_LOCAL_DEVICE', 'ZE_AFFINITY_MASK', 'ITEXD_DECISION', 'ITEX_DISABLE_XLA']"
     (tmp_path / "train.py").write_text(
-        f"import json, os\nrank = os.environ['OMPI_COMM_WORLD_LOCAL_RANK']\n"
+        f"import json, os, time\nrank = os.environ['OMPI_COMM_WORLD_LOCAL_RANK']\n"
         f"shown = {{name: os.environ.get(name) for name in {names}}}\n"
         f"open('{out}/' + rank, 'w').write(json.dumps(shown))\n"
+        # as in MPI_Init, none goes on before all are there
+        f"while len(os.listdir('{out}')) < 4: time.sleep(0.01)\n"
         "# fact keras 3\n# fact jit off\n# installed itex 2.16.0\n# hook\n# warning late-jit so it is\n"
     )
     environment = {
