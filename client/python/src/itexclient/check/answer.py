@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import site
 
 from .. import facts as installation_facts
 from .rules import SEVERITIES
@@ -56,7 +57,7 @@ def answer(scripts, options, edits=None):
         "environment": environment_of(scripts, places),
         "environment_unknown": uncertain_of(scripts, places),
         "findings": findings_of(scripts, places, edits),
-        "depends": {"environment": depends_on(scripts, options), "path": list(options.path)},
+        "depends": {"environment": depends_on(scripts, options), "path": folders_of(options)},
         "hook": installation_facts.has_hook(options.path),
     }
 
@@ -136,6 +137,12 @@ def depends_on(scripts, options):
         if script.conclusions is not None:
             names |= script.conclusions.notes.reads
     return {name: options.at_hand.get(name) for name in sorted(names)}
+
+
+def folders_of(options):
+    """Where modules come from: also the user's own site-packages, which may not be there yet."""
+    own = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
+    return list(dict.fromkeys([*options.path, *own]))
 
 
 def findings_of(scripts, places, edits):

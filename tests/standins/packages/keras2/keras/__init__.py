@@ -4,6 +4,7 @@ from importlib import metadata
 
 import tensorflow  # noqa: F401
 
+from keras import layers  # noqa: F401
 from keras.src.engine.training import Model, Sequential  # noqa: F401
 
 STAND_IN = True

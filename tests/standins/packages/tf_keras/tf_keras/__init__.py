@@ -4,6 +4,7 @@ from importlib import metadata
 
 import tensorflow  # noqa: F401
 
+from tf_keras import layers  # noqa: F401
 from tf_keras.src.engine.training import Model, Sequential  # noqa: F401
 
 STAND_IN = True

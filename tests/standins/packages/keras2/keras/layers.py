@@ -1,0 +1,3 @@
+class Dense:
+    def __init__(self, units, activation=None):
+        self.units = units
