@@ -19,7 +19,7 @@ value, or with a fact that is not there, is wrong; an answer without one has not
 import json
 from pathlib import Path
 
-FOLDER = Path(__file__).parent / "snippets"
+FOLDERS = [Path(__file__).parent / name for name in ("snippets", "usecases")]
 
 _COMMON = {"custom_ops": "false", "import_order": "tensorflow-first", "late_jit": "false", "determinism": "false"}
 _MODEL = {"strategy": "false", "run_eagerly": "false"}
@@ -63,7 +63,7 @@ class Snippet:
 
 
 def all_snippets():
-    return [Snippet(path) for path in sorted(FOLDER.glob("*.expect.json"))]
+    return [Snippet(path) for folder in FOLDERS for path in sorted(folder.glob("*.expect.json"))]
 
 
 def found_findings(snippet, answer):

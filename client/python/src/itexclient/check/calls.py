@@ -196,7 +196,8 @@ def call_key(run, function, receiver, arguments):
 
 
 def is_immutable(value):
-    return value is UNKNOWN or isinstance(value, (Constant, External, Product, Text, Rank))
+    kinds = (Constant, External, Product, Text, Rank)
+    return value is UNKNOWN or all(isinstance(option, kinds) for option in options_of(value))
 
 
 def walk_call(run, function, receiver, arguments):
@@ -482,7 +483,7 @@ def method_of_sequence(run, receiver, name, arguments, node):
         run.write(receiver.table, "items", added)
     elif name in ("extend", "update"):
         run.write(receiver.table, "items", expressions.extended(items, value))
-    elif name in ("pop", "remove", "popleft", "discard"):
+    elif name in ("pop", "remove", "popleft", "discard") or name.endswith("_update"):
         fewer = Items(tuple((one, False) for one, _ in items.entries), items.complete, False)
         run.write(receiver.table, "items", fewer)
         return expressions.item_of_sequence(fewer, UNKNOWN)
@@ -513,6 +514,9 @@ def method_of_mapping(run, receiver, name, arguments, node):
     if name == "update":
         update_mapping(run, receiver, arguments)
         return NONE
+    if name in ("clear", "popitem"):
+        empty_mapping(run, receiver, wholly=name == "clear")
+        return NONE if name == "clear" else UNKNOWN
     if name == "copy":
         made = Mapping()
         expressions.merge_mapping(made, receiver)
@@ -520,6 +524,12 @@ def method_of_mapping(run, receiver, name, arguments, node):
     if name in ("items", "keys", "values"):
         return view_of_mapping(receiver, name)
     return UNKNOWN
+
+
+def empty_mapping(run, mapping, wholly):
+    for key in list(mapping.table):
+        run.write(mapping.table, key, ABSENT if wholly else UNKNOWN)
+    run.write(mapping.state, "items", Items() if wholly else Items((), False))
 
 
 def view_of_mapping(mapping, name):

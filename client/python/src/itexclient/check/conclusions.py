@@ -262,7 +262,7 @@ def keras(con):
         return None
     found = [version for version in ("2", "3") if run.happened("keras " + version) != NO]
     if not found:
-        if con.closed and run.happened("tensorflow") == YES:
+        if con.closed and run.happened("tensorflow") == YES and run.happened("keras named") == NO:
             return Fact("0", first_use(con), "TensorFlow is imported and nothing of Keras is used")
         return None
     if len(found) > 1 or run.happened("keras " + found[0]) != YES or run.happened("keras beyond data") == NO:

@@ -288,7 +288,7 @@ def attribute(run, node):
 
 def attribute_of(run, value, name, node):
     if isinstance(value, Choice):
-        return each(value, lambda one: attribute_of(run, one, name, node))
+        return calls.over_options(run, value.options, lambda one: attribute_of(run, one, name, node))
     handler = _ATTRIBUTES.get(type(value))
     return UNKNOWN if handler is None else handler(run, value, name, node)
 

@@ -77,7 +77,7 @@ def member(run, module, name, node):
         value = externals.reach(run, externals.canonical(f"{module.path}.{name}"), node)
         note_submodule(run, value, node)
         if value == External("tensorflow.keras"):
-            keras_objects.used(run, "tensorflow", "", node)
+            keras_objects.named(run, node)
         return value
     return UNKNOWN
 

@@ -20,7 +20,7 @@ from .world import MAYBE, NO, YES, Status, World
 
 Spot = namedtuple("Spot", "unit node")
 
-MOST_STEPS = 1_500_000
+MOST_STEPS = 800_000
 DEEPEST_CALL = 40
 
 RETURN, BREAK, CONTINUE, RAISE, EXIT = "return", "break", "continue", "raise", "exit"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import calls, expressions
 from . import keras_tables as tables
 from .values import (
+    ABSENT,
     NONE,
     UNKNOWN,
     Choice,
@@ -83,6 +84,14 @@ def used(run, route, rest, node):
     if key not in run.notes.uses:
         run.events += 1
         run.notes.uses[key] = Use(route, version, run.spot(node), run.sure())
+
+
+def named(run, node):
+    """from tensorflow import keras: nothing is loaded by it, and which Keras it is is decided when it is used."""
+    run.happens("keras named")
+    chosen = run.chosen.get("tensorflow")
+    used(run, "tensorflow", "", node)
+    run.write(run.chosen, "tensorflow", ABSENT if chosen is None else chosen)
 
 
 def offers(path, name):
@@ -506,11 +515,12 @@ def eager_word(value):
 
 def consumed(run, keras):
     """Training or inference: what has been set up to here is what counts."""
-    if run.scanning:
+    settings = keras.table.get("settings")
+    if run.scanning or not settings:
         return
     run.events += 1
     run.notes.consumed.add(keras)
-    for setting in keras.table.get("settings", frozenset()):
+    for setting in settings:
         if setting not in run.notes.settings:
             run.notes.settings.append(setting)
 
