@@ -65,6 +65,15 @@ def client_library():
     return environment
 
 
+def with_client_library(*command):
+    """An interpreter's command with what client_library() says: for it alone, and for no shell before it."""
+    return [
+        "/usr/bin/env",
+        *(f"{name}={value}" for name, value in client_library().items()),
+        *map(str, command),
+    ]
+
+
 def _protocol():
     """The protocol's messages, generated afresh from proto/itexd.proto."""
     with tempfile.TemporaryDirectory(prefix="itexd-pb-") as out:

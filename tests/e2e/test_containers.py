@@ -9,7 +9,7 @@ import subprocess
 import time
 
 import pytest
-from harness import INSTRUMENTED, ITEXCTL, NOBODY, TIMEOUT, client_library
+from harness import INSTRUMENTED, ITEXCTL, NOBODY, TIMEOUT, with_client_library
 
 CTL = shlex.quote(str(ITEXCTL))
 PID = ["--pid", "--fork", "--mount-proc"]
@@ -21,14 +21,9 @@ def node(as_root, make_itexd, simulated):
     return make_itexd(devices=simulated(cards=2, tiles=2)).start()
 
 
-def enter(node, namespaces, script, user=None, env=None):
+def enter(node, namespaces, script, user=None):
     """A shell script in new namespaces."""
-    environment = {
-        **INSTRUMENTED,
-        "PATH": os.environ["PATH"],
-        "ITEXD_SOCKET": str(node.socket),
-        **(env or {}),
-    }
+    environment = {**INSTRUMENTED, "PATH": os.environ["PATH"], "ITEXD_SOCKET": str(node.socket)}
     identity = {"user": user, "group": user, "extra_groups": []} if user is not None else {}
     result = subprocess.run(
         ["unshare", *namespaces, "sh", "-c", script],
@@ -97,10 +92,9 @@ def test_a_report_from_inside(node):
         "assert library.itex_decision_report(decision, b'npd', 1, ctypes.byref(match)) == 0\n"
         "print('match', match.value)\n"
     )
-    script = (
-        f"{CTL} run --quiet --gpus 1 --keras 0 --itex newest -- /usr/bin/python3 -c {shlex.quote(report)}"
-    )
-    result = enter(node, PID, script, env=client_library())
+    python = shlex.join(with_client_library("/usr/bin/python3", "-c", report))
+    script = f"{CTL} run --quiet --gpus 1 --keras 0 --itex newest -- {python}"
+    result = enter(node, PID, script)
     assert result.stdout == "match 1\n", result.stderr
 
 

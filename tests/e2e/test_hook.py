@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from harness import INSTRUMENTED, ITEXCTL, RULES, SLOW, SOURCE, TIMEOUT, client_library
+from harness import INSTRUMENTED, ITEXCTL, RULES, SLOW, SOURCE, TIMEOUT, with_client_library
 
 sys.path.insert(0, str(SOURCE / "tests" / "standins"))
 import standins
@@ -43,13 +43,12 @@ def job(node, tmp_path):
     def start(python, text, *options, env=None, before=()):
         script = tmp_path / "train.py"
         script.write_text(text)
-        command = [*before, python, RUNNER, script]
+        command = [*before, *with_client_library(python, RUNNER, script)]
         environment = {
             **INSTRUMENTED,
             "PATH": os.environ["PATH"],
             "HOME": str(tmp_path),
             "ITEXD_SOCKET": str(node.socket),
-            **client_library(),
             **(env or {}),
         }
         return subprocess.run(
