@@ -19,6 +19,8 @@ SOURCE = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "tests" / "e2e"))
 from harness import ITEXCTL, Itexd  # noqa: E402
 
+PACKAGE = os.environ.get("ITEXD_PYTHON_DIR", str(SOURCE / "client" / "python" / "src"))
+RUNNER = Path(PACKAGE) / "itexclient" / "runner.py"
 PYTHON = "/usr/bin/python3"
 TRUE = ["/bin/true"]
 PASS = [PYTHON, "-c", "pass"]
@@ -105,6 +107,7 @@ def run_costs(service, environment, folder, rounds):
     times = in_turns(
         {
             "python3 -c pass": PASS,
+            "python3 runner.py -c pass": [PYTHON, str(RUNNER), *PASS[1:]],
             "run --no-check -- python3 -c pass": [*run, "--no-check", "--", *PASS],
             "run -- python3 -c pass, kept": [*run, "--", *PASS],
             "run -- python3 -c pass, analysed": [*run, "--no-cache", "--", *PASS],
@@ -143,7 +146,7 @@ def main():
             "PATH": "/usr/bin:/bin",
             "LANG": "C.UTF-8",
             "HOME": folder,
-            "ITEXD_PYTHON_DIR": os.environ.get("ITEXD_PYTHON_DIR", str(SOURCE / "client" / "python" / "src")),
+            "ITEXD_PYTHON_DIR": PACKAGE,
             "ITEXD_RULES": str(SOURCE / "db" / "rules"),
         }
         print(subprocess.run([PYTHON, "--version"], capture_output=True, text=True).stdout.strip())
