@@ -14,6 +14,13 @@ LEGACY = ("true", "True", "1")
 UNSUPPORTED = {"RandomRotation", "RandomZoom"}
 
 
+MOST_MODELS = 80
+
+
+class TooLong(BaseException):
+    """A program that doubles its models with every turn is not of interest."""
+
+
 class Layer:
     def __init__(self, run, name):
         self.run, self.name = run, name
@@ -34,6 +41,8 @@ class Model:
         self.in_strategy = run.strategies > 0
         self.jit, self.eager, self.compiled, self.consumed = None, False, False, False
         run.models.append(self)
+        if len(run.models) > MOST_MODELS:
+            raise TooLong
 
     def __setattr__(self, name, value):
         object.__setattr__(self, "jit" if name == "jit_compile" else name, value)
@@ -195,7 +204,7 @@ class Run:
         sys.modules["random"] = chance
         try:
             exec(compile(text, "program", "exec"), {"__name__": "__main__", "__file__": "program"})
-        except SystemExit:
+        except (SystemExit, TooLong):
             self.failed = "exit"
         except Exception as error:
             self.failed = f"{type(error).__name__}: {error}"

@@ -223,7 +223,8 @@ class Conclusions:
         support, _ = self.support(setting.model)
         known, override = self.at_import("ITEX_OPS_OVERRIDE")
         return (
-            self.decided(setting) == "auto"
+            setting.model is not None
+            and self.decided(setting) == "auto"
             and not setting.eager
             and setting.model.in_strategy == NO
             and support == "yes"

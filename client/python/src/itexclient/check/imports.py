@@ -35,7 +35,8 @@ def from_module(run, node):
     if name is None:
         run.unseen("a relative import leads nowhere", node)
         for alias in node.names:
-            run.bind(alias.asname or alias.name, UNKNOWN)
+            if alias.name != "*":
+                run.bind(alias.asname or alias.name, UNKNOWN)
         return
     if name == "__future__":
         return
