@@ -38,6 +38,8 @@ def parser():
 def main(arguments, path):
     """path: sys.path as the job's own interpreter has it. Returns the exit status: 0 whenever it could analyse."""
     options = parser().parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
     targets = [Target("file", name) for name in options.files]
     targets += [Target("module", name) for name in options.modules]
     targets += [Target("code", code) for code in options.codes]
@@ -64,7 +66,9 @@ def fix(fixer, job, write):
     """The diff of all edits; with write the files are replaced. Status 1 where one could not be."""
     files = fixer.changed(lambda script, overrides: analyse(script.target, job, overrides))
     for file in files:
-        sys.stdout.write(file.diff())
+        # A diff is for patch(1) and the eye: UTF-8 whatever the terminal is said to take.
+        sys.stdout.buffer.write(file.diff().encode("utf-8", "surrogateescape"))
+    sys.stdout.flush()
     status = 0
     for file in files if write else ():
         try:

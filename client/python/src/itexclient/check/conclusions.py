@@ -66,9 +66,12 @@ class Conclusions:
         for name, changes in by_name.items():
             early = [change for change in changes if change.imported == NO or change.how == "call"]
             counting = self.counting(early)
-            self._at_import[name] = self.value_at_import(name, counting)
+            # What comes before the import in some runs only makes all before it uncertain.
+            settled = not any(change.imported == MAYBE and change.how != "call" for change in changes)
+            self._at_import[name] = self.value_at_import(name, counting) if settled else (False, None)
+            settled = settled and len(counting) == 1
             for change in counting:
-                self.put(change, len(counting) == 1 and change.certain and change.how != "setdefault", True)
+                self.put(change, settled and change.certain and change.how != "setdefault", True)
             for change in changes:
                 if change not in early:
                     self.put(change, change.certain and change.how != "setdefault", False)

@@ -1,0 +1,3 @@
+"""Counts."""
+import tensorflow as tf
+print(tf.reduce_sum(tf.range(10)))

@@ -1,0 +1,5 @@
+keras = __import__("keras")
+tf = __import__("tensorflow")
+m = keras.Sequential()
+m.add(keras.layers.Dense(3))
+m.compile(loss="mse")
