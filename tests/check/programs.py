@@ -29,7 +29,8 @@ class Program:
             self.imports("")
         for _ in range(self.chance.randint(1, 8)):
             self.statement("")
-        return "\n".join(self.lines) + "\n"
+        # Something must come behind a last try: what catches everything there only tells that the program has failed.
+        return "\n".join([*self.lines, "models.clear()"]) + "\n"
 
     def pick(self, *choices):
         return self.chance.choice(choices)

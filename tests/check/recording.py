@@ -90,6 +90,19 @@ class Keras(types.ModuleType):
         return Tensor()
 
 
+class Naming(types.ModuleType):
+    """TensorFlow's module: to name its keras is no use yet, and no proof of none."""
+
+    def __init__(self, name, run):
+        super().__init__(name)
+        self.__dict__["_run"] = run
+
+    def __getattribute__(self, name):
+        if name == "keras":
+            object.__getattribute__(self, "_run").named = True
+        return object.__getattribute__(self, name)
+
+
 class Layers:
     def __init__(self, run, version_of):
         self._run, self._version_of = run, version_of
@@ -141,6 +154,7 @@ class Run:
         self.models, self.settings, self.used, self.order = [], [], set(), []
         self.strategies, self.at_import, self.legacy_of_tf = 0, None, None
         self.late_jit = self.custom_ops = self.determinism = self.override = False
+        self.named = False
         self.failed = None
 
     def installed(self, name):
@@ -160,7 +174,7 @@ class Run:
             return Keras(name, self, lambda: self.keras_version)
         if name == "tf_keras":
             return Keras(name, self, lambda: "2")
-        module = types.ModuleType(name)
+        module = Naming(name, self) if name == "tensorflow" else types.ModuleType(name)
         module.__path__ = []
         if name == "tensorflow":
             self.fill_tensorflow(module)
@@ -232,7 +246,7 @@ class Run:
         return None if truth is None or truth == {value} else f"{name} is {value}, this run had {sorted(truth)}"
 
     def truth_of_keras(self):
-        return self.used or ({"0"} if "tensorflow" in self.order else None)
+        return self.used or ({"0"} if "tensorflow" in self.order and not self.named else None)
 
     def truth_of_import_order(self):
         first = [name for name in self.order if name in ("tensorflow", "keras", "intel_extension_for_tensorflow", "tf_keras")]

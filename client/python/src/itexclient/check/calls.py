@@ -183,7 +183,7 @@ def call_function(run, function, receiver, arguments, node):
     if known is not None and known[0] == run.world.version:
         return known[1]
     before = (run.world.version, run.events, run.cuts)
-    result = walk_call(run, function, receiver, arguments)
+    result = walk_call(run, function, receiver, arguments, node)
     if before == (run.world.version, run.events, run.cuts) and is_immutable(result):
         run.remembered[key] = (run.world.version, result)
     return result
@@ -191,7 +191,7 @@ def call_function(run, function, receiver, arguments, node):
 
 def call_key(run, function, receiver, arguments):
     keywords = tuple(sorted(arguments.keywords.items(), key=lambda item: item[0]))
-    flags = (arguments.more, arguments.more_keywords, run.scanning)
+    flags = (arguments.more, arguments.more_keywords, run.scanning, run.tail)
     return function, receiver, tuple(arguments.positional), keywords, flags
 
 
@@ -200,21 +200,22 @@ def is_immutable(value):
     return value is UNKNOWN or all(isinstance(option, kinds) for option in options_of(value))
 
 
-def walk_call(run, function, receiver, arguments):
+def walk_call(run, function, receiver, arguments, node):
     frame = Frame(
         Scope(function.module, function.scope), function.unit, function, receiver, run.world.depth()
     )
     bind_parameters(frame, function, receiver, arguments)
     function.executed = True
-    certain = run.certain
+    certain, tail = run.certain, run.tail
     run.certain = run.sure() and function.certain
+    run.tail = tail and node is run.tail_call
     run.frames.append(frame)
     run.world.begin()
     try:
         flow = walk_function(run, function, frame)
     finally:
         run.frames.pop()
-        run.certain = certain
+        run.certain, run.tail = certain, tail
         end = run.world.take_back(False)
     end.goes_on = flow is None
     if not frame.captured:

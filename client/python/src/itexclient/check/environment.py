@@ -32,7 +32,7 @@ class Change:
     imported: had TensorFlow been imported by then, "no", "maybe" or "yes"; keras_imported likewise.
     """
 
-    __slots__ = ("name", "value", "how", "spot", "certain", "imported", "keras_imported")
+    __slots__ = ("name", "value", "how", "spot", "certain", "imported", "keras_imported", "order")
 
     def __init__(self, name, value, how, spot, certain, imported, keras_imported):
         self.name = name
@@ -42,6 +42,7 @@ class Change:
         self.certain = certain
         self.imported = imported
         self.keras_imported = keras_imported
+        self.order = 0
 
 
 class Entry:
@@ -108,30 +109,44 @@ def change_one(run, name, value, how, node, sure):
         value = UNKNOWN  # os.environ would raise TypeError
     if how == "setdefault":
         present = run.environment.get(name)
-        if present is not None and present.value is not None:
+        if present is not None and isinstance(present.value, Constant):
             return
-        if present is None and name in run.at_hand:
+        if present is None:
             run.notes.reads.add(name)
+            note(run, name, value, how, node, sure)
+            found = run.at_hand.get(name)
+            run.write(run.environment, name, Entry(Constant(found, True) if found is not None else value))
+            return
+        if present.value is UNKNOWN:
+            note(run, name, value, how, node, False)
+            run.write(run.environment, name, Entry(UNKNOWN))
+            return
+        how = "set"  # the script has unset it
     note(run, name, value, how, node, sure)
-    if how == "setdefault" and run.environment.get(name) is None:
-        found = run.at_hand.get(name)
-        value = Constant(found, True) if found is not None else value
     run.write(run.environment, name, Entry(value))
 
 
 def note(run, name, value, how, node, sure):
-    key = (id(run.frame.unit), node.lineno, node.col_offset, name)
     run.events += 1
     if run.scanning:
         return
-    made = Change(name, value, how, run.spot(node), sure, run.happened("tensorflow"), run.happened("keras"))
-    earlier = run.notes.changes.get(key)
-    if earlier is not None:
-        # The same statement again, in a loop or a second call: what it does is certain only if it does the same.
-        if earlier.value != value:
-            earlier.value = UNKNOWN
-        return
+    imported = run.happened("tensorflow")
+    key = (id(run.frame.unit), node.lineno, node.col_offset, name, imported)
+    made = Change(name, value, how, run.spot(node), sure, imported, run.happened("keras"))
+    earlier = run.notes.changes.pop(key, None)
+    made.order = run.events
+    if earlier is not None and not sure:
+        once_more(run, earlier, made)
     run.notes.changes[key] = made
+
+
+def once_more(run, earlier, made):
+    """The same statement again, and not in every run: in a loop, or by another call of its function."""
+    if earlier.value != made.value:
+        made.value = UNKNOWN
+    elif not any(one.name == made.name and one.order > earlier.order for one in run.notes.changes.values()):
+        # Nothing has come between, so that it is what it was.
+        made.certain = earlier.certain
 
 
 def unset(run, name_value, node):

@@ -22,6 +22,7 @@ Spot = namedtuple("Spot", "unit node")
 
 MOST_STEPS = 800_000
 DEEPEST_CALL = 40
+MOST_STATES = 30  # in which a try may be left by an exception; with more of them, any is possible
 
 RETURN, BREAK, CONTINUE, RAISE, EXIT = "return", "break", "continue", "raise", "exit"
 
@@ -35,6 +36,7 @@ class Leaves(Exception):
 
     def __init__(self, flow, exception=None):
         super().__init__(flow)
+        self.noted = False
         self.flow = flow
         self.exception = exception
 
@@ -175,6 +177,8 @@ class Interpreter:
         self.events = 0  # how often something was noted
         self.cuts = 0  # how often a call was not walked because the function was being walked already
         self.remembered = {}  # calls that changed and noted nothing, and what they returned
+        self.tail = True  # nothing of the script comes behind the statement that is walked
+        self.tail_call = None  # the call which that statement is
         self.unrolling = 1  # how many turns of loops are walked one by one here
         self.harmless = set()
         self._harmless_asked = {}
@@ -296,11 +300,15 @@ class Interpreter:
         )
 
     def note_exception(self, leaves):
-        """An exception is raised here: the innermost try of this function sees the world as it is now."""
-        if leaves.flow == RAISE and self.frame.catching:
-            catching = self.frame.catching[-1]
-            catching.states.append(self.world.changes_since(catching.depth))
-            catching.names.append(leaves.exception)
+        """An exception is raised here: every try around it, in callers too, sees the world as it is now."""
+        if leaves.flow != RAISE or leaves.noted:
+            return
+        leaves.noted = True
+        for frame in self.frames:
+            for catching in frame.catching:
+                if len(catching.states) < MOST_STATES:
+                    catching.states.append(self.world.changes_since(catching.depth))
+                catching.names.append(leaves.exception)
 
     # ---- What is called by others ---------------------------------------------------------------
 

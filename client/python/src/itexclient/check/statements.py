@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from . import calls, expressions, imports
-from .interpreter import BREAK, CONTINUE, EXIT, RAISE, RETURN, Catching, Frame, Leaves, Loop, Scope
+from .interpreter import BREAK, CONTINUE, EXIT, MOST_STATES, RAISE, RETURN, Catching, Frame, Leaves, Loop, Scope
 from .values import (
     ABSENT,
     NONE,
@@ -31,10 +31,15 @@ MOST_UNROLLED = 16
 
 def walk_body(run, body):
     """The statements in order, until one leaves."""
-    for statement in body:
-        flow = walk(run, statement)
-        if flow is not None:
-            return flow
+    tail, last = run.tail, len(body) - 1
+    try:
+        for number, statement in enumerate(body):
+            run.tail = tail and number == last
+            flow = walk(run, statement)
+            if flow is not None:
+                return flow
+    finally:
+        run.tail = tail
     return None
 
 
@@ -54,10 +59,11 @@ def walk_module(run, module, units):
     """A module's own statements, in a frame of its own. What leaves it by an exception leaves the importer too."""
     frame = Frame(Scope(module, None, module.table), None)
     run.frames.append(frame)
-    before = run.certain
+    before, tail = run.certain, run.tail
     try:
-        for unit in units:
+        for number, unit in enumerate(units):
             frame.unit = unit
+            run.tail = tail and module.main and number == len(units) - 1
             if unit.tree is None:
                 gap(run, unit)
                 continue
@@ -68,7 +74,7 @@ def walk_module(run, module, units):
                 run.certain = False  # a person runs the next cell all the same
     finally:
         run.frames.pop()
-        run.certain = before
+        run.certain, run.tail = before, tail
     return None
 
 
@@ -82,7 +88,15 @@ def gap(run, unit):
 
 
 def expression(run, node):
+    run.tail_call = tail_call(node.value) if run.tail else None
     expressions.evaluate(run, node.value)
+
+
+def tail_call(node):
+    """f(), or the main() of sys.exit(main()): what it does is the last that the script does."""
+    if isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) == "exit":
+        return node.args[0] if len(node.args) == 1 else None
+    return node if isinstance(node, ast.Call) else None
 
 
 def assignment(run, node):
@@ -300,8 +314,8 @@ def few_elements(run, iterable, node):
 
 def unrolled(run, node, elements):
     """The body once for each element, in order."""
-    outer = run.unrolling
-    run.unrolling = outer * max(len(elements), 1)
+    outer, tail = run.unrolling, run.tail
+    run.unrolling, run.tail = outer * max(len(elements), 1), False
     try:
         for element in elements:
             expressions.assign(run, node.target, element)
@@ -309,7 +323,7 @@ def unrolled(run, node, elements):
             if flow is not None:
                 return flow
     finally:
-        run.unrolling = outer
+        run.unrolling, run.tail = outer, tail
     return walk_body(run, node.orelse)
 
 
@@ -319,6 +333,7 @@ def loop(run, once, orelse, at_least_once, ends):
     at_least_once: it has a first turn. ends: it can end otherwise than by break.
     """
     frame, base, skipped = run.frame, run.certain, run.frame.skipped
+    tail, run.tail = run.tail, False
     breaks = []
     run.world.begin()
     run.certain = run.sure() and at_least_once
@@ -330,7 +345,7 @@ def loop(run, once, orelse, at_least_once, ends):
             later, _ = turn(run, once, breaks)
             run.world.join(later + [nothing_changed(run)])
     done = run.world.take_back(flow is None and ends)
-    run.certain, frame.skipped = base, skipped
+    run.certain, run.tail, frame.skipped = base, tail, skipped
     after = [done] + breaks + ([] if at_least_once else [nothing_changed(run)])
     if not run.world.join(after):
         return flow or EXIT
@@ -438,8 +453,8 @@ def try_block(run, node):
     ways = [] if flow == RAISE else [lambda: go_on(run, body, flow, node.orelse)]
     first_is_sure = bool(ways) and "unknown" not in outcomes
     if flow == RAISE or not all(harmless(run, statement) for statement in node.body):
-        start = catching.states or [nothing_changed(run) if "unknown" in outcomes else body]
-        for handler in handlers_of(node, catching.names if flow == RAISE else []):
+        start = starts_of_handlers(run, catching, "unknown" in outcomes, body, flow)
+        for handler in handlers_of(run, node, catching.names if flow == RAISE else []):
             ways.append(lambda handler=handler: handle(run, handler, start))
     result = run.either(ways, first_is_sure or len(ways) == 1) if ways else flow
     last = walk_body(run, node.finalbody)
@@ -451,9 +466,27 @@ def go_on(run, body, flow, orelse):
     return flow if flow is not None else walk_body(run, orelse)
 
 
-def handlers_of(node, names):
-    """The handlers that are a way on; where it is known what is raised, the first that catches it."""
+def starts_of_handlers(run, catching, may_not_begin, body, flow):
+    """How the world may be when a handler begins: where the script itself raises, and behind the body.
+
+    may_not_begin: it has an import that may fail, so that it may be left before anything has happened.
+    """
+    starts = list(catching.states)
+    if may_not_begin or len(starts) >= MOST_STATES:
+        starts.append(nothing_changed(run))
+    if flow != RAISE:
+        starts.append(body)
+    return starts or [nothing_changed(run)]
+
+
+def handlers_of(run, node, names):
+    """The handlers that are a way on; where it is known what is raised, the first that catches it.
+
+    What catches everything, and has nothing of the script behind it, is there to tell that the job has failed.
+    """
     handlers = [handler for handler in node.handlers if not only_interrupts(handler)]
+    if run.tail:
+        handlers = [handler for handler in handlers if not catches_everything(handler)]
     if names and all(name in ("ImportError", "ModuleNotFoundError") for name in names):
         catching = [handler for handler in handlers if catches_imports(handler)]
         return catching[:1]
@@ -463,6 +496,10 @@ def handlers_of(node, names):
 def caught_names(handler):
     types = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
     return [exception_name(one) if one is not None else "BaseException" for one in types]
+
+
+def catches_everything(handler):
+    return any(name in ("Exception", "BaseException") for name in caught_names(handler))
 
 
 def catches_imports(handler):
