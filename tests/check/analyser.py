@@ -10,7 +10,6 @@ sys.path.insert(0, str(PACKAGE))
 sys.dont_write_bytecode = True
 
 import sites  # noqa: E402
-
 from itexclient.check import analysis, answer, command  # noqa: E402
 from itexclient.check.fix import Fixer  # noqa: E402
 

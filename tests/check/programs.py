@@ -1,6 +1,7 @@
 """Programs as people would not write them: every way to set, import, build and compile, nested at random.
 
-They are valid Python and run on the modules of recording.py. `random.random() < 0.5` is what nobody can know beforehand.
+They are valid Python and run on the modules of recording.py. `random.random() < 0.5` is what nobody can know
+beforehand.
 """
 
 import random
@@ -15,7 +16,13 @@ class Program:
 
     def __init__(self, seed):
         self.chance = random.Random(seed)
-        self.lines = ["import os, random, sys", "from os import environ", "FLAG = '0'", "models = []", "settings = {}"]
+        self.lines = [
+            "import os, random, sys",
+            "from os import environ",
+            "FLAG = '0'",
+            "models = []",
+            "settings = {}",
+        ]
         self.number = 0
         self.functions = []
         self.depth = 0
@@ -29,7 +36,8 @@ class Program:
             self.imports("")
         for _ in range(self.chance.randint(1, 8)):
             self.statement("")
-        # Something must come behind a last try: what catches everything there only tells that the program has failed.
+        # Something must come behind a last try: what catches everything there only tells that the program has
+        # failed.
         return "\n".join([*self.lines, "models.clear()"]) + "\n"
 
     def pick(self, *choices):
@@ -45,7 +53,15 @@ class Program:
     # ---- Statements -----------------------------------------------------------------------------
 
     def statement(self, indent, in_function=False):
-        kinds = [self.environment, self.environment, self.assign, self.model, self.model, self.imports, self.other]
+        kinds = [
+            self.environment,
+            self.environment,
+            self.assign,
+            self.model,
+            self.model,
+            self.imports,
+            self.other,
+        ]
         if self.depth < 3:
             kinds += [self.branch, self.branch, self.loop, self.attempt, self.scope]
         if self.functions:
@@ -94,7 +110,10 @@ class Program:
         self.block(indent)
         if self.chance.random() < 0.3:
             self.add(indent + "    ", f"if {_COIN}: raise ValueError('x')")
-        self.add(indent, f"except {self.pick('ImportError', 'Exception', '(ImportError, ValueError)', 'ValueError')}:")
+        self.add(
+            indent,
+            f"except {self.pick('ImportError', 'Exception', '(ImportError, ValueError)', 'ValueError')}:",
+        )
         self.block(indent)
         if self.chance.random() < 0.3:
             self.add(indent, "finally:")
@@ -136,7 +155,9 @@ class Program:
         name = self.fresh("m")
         route = self.pick("tf.keras", "tf.keras", "keras")
         self.add(indent, "import keras" if route == "keras" else "import tensorflow as tf")
-        layers = [self.pick("Dense", "Flatten", "Dense", "RandomRotation") for _ in range(self.chance.randint(0, 2))]
+        layers = [
+            self.pick("Dense", "Flatten", "Dense", "RandomRotation") for _ in range(self.chance.randint(0, 2))
+        ]
         made = ", ".join(f"{route}.layers.{layer}(1)" for layer in layers)
         if self.chance.random() < 0.3:
             self.add(indent, f"{name} = {route}.Input((1,))")
@@ -146,7 +167,10 @@ class Program:
         else:
             self.add(indent, f"{name} = {route}.Sequential([{made}])")
         if self.chance.random() < 0.3:
-            self.add(indent, f"if {self.condition()}: {name}.add({route}.layers.{self.pick('Dense', 'RandomZoom')}(1))")
+            self.add(
+                indent,
+                f"if {self.condition()}: {name}.add({route}.layers.{self.pick('Dense', 'RandomZoom')}(1))",
+            )
         if self.chance.random() < 0.2:
             self.add(indent, f"{name}.jit_compile = {self.pick('False', 'True')}")
         if self.chance.random() < 0.9:

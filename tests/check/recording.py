@@ -1,7 +1,8 @@
-"""Modules that record what a script does to them: tensorflow, keras, tf_keras and ITEX as far as generated programs go.
+"""Modules that record what a script does to them: tensorflow, keras, tf_keras and ITEX as far as generated
+programs go.
 
-`Run.execute` really runs a program, on these modules, and says what was so. It is the measure of the analyser, which has
-not run it: every fact that the analyser is certain of must be so in every run.
+`Run.execute` really runs a program, on these modules, and says what was so. It is the measure of the
+analyser, which has not run it: every fact that the analyser is certain of must be so in every run.
 """
 
 import importlib
@@ -209,7 +210,11 @@ class Run:
 
     def execute(self, text, toss):
         """Runs the program; `toss` is what its module `random` gives for random()."""
-        saved = dict(os.environ), sys.meta_path[:], {name: sys.modules.pop(name, None) for name in [*NAMES, "random"]}
+        saved = (
+            dict(os.environ),
+            sys.meta_path[:],
+            {name: sys.modules.pop(name, None) for name in [*NAMES, "random"]},
+        )
         for name in [name for name in sys.modules if name.split(".")[0] in NAMES]:
             del sys.modules[name]
         sys.meta_path.insert(0, Importer(self))
@@ -243,17 +248,25 @@ class Run:
             wrong = [words for words in map(self.jit_words, self.settings) if value not in words]
             return f"jit is {value}, a model of this run had {wrong}" if wrong else None
         truth = getattr(self, "truth_of_" + name)()
-        return None if truth is None or truth == {value} else f"{name} is {value}, this run had {sorted(truth)}"
+        return (
+            None if truth is None or truth == {value} else f"{name} is {value}, this run had {sorted(truth)}"
+        )
 
     def truth_of_keras(self):
         return self.used or ({"0"} if "tensorflow" in self.order and not self.named else None)
 
     def truth_of_import_order(self):
-        first = [name for name in self.order if name in ("tensorflow", "keras", "intel_extension_for_tensorflow", "tf_keras")]
+        first = [
+            name
+            for name in self.order
+            if name in ("tensorflow", "keras", "intel_extension_for_tensorflow", "tf_keras")
+        ]
         return {"keras-first" if first[0] == "keras" else "tensorflow-first"} if first else None
 
     def jit_words(self, setting):
-        """What may be said of a model. On Keras 2 auto is off, and where the version is not known it is called auto."""
+        """What may be said of a model. On Keras 2 auto is off, and where the version is not known it is
+        called auto.
+        """
         model, jit, _ = setting
         word = {True: "on", False: "off"}.get(jit, "auto")
         if model.version == "2":

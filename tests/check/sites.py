@@ -1,4 +1,6 @@
-"""Installations that are not there: folders with metadata and empty modules, which is all that the analyser looks at."""
+"""Installations that are not there: folders with metadata and empty modules, which is all that the analyser
+looks at.
+"""
 
 import os
 

@@ -12,8 +12,8 @@ NAME.expect.json stands beside NAME.py, NAME.ipynb or the folder NAME, and says 
     parsed        false: part of it cannot be parsed
     files         of a folder: what is analysed in it
 
-The facts are the ideal ones: what somebody knows who understands the script and does not run it. An answer with another
-value, or with a fact that is not there, is wrong; an answer without one has not found it.
+The facts are the ideal ones: what somebody knows who understands the script and does not run it. An answer
+with another value, or with a fact that is not there, is wrong; an answer without one has not found it.
 """
 
 import json
@@ -21,7 +21,12 @@ from pathlib import Path
 
 FOLDERS = [Path(__file__).parent / name for name in ("snippets", "usecases")]
 
-_COMMON = {"custom_ops": "false", "import_order": "tensorflow-first", "late_jit": "false", "determinism": "false"}
+_COMMON = {
+    "custom_ops": "false",
+    "import_order": "tensorflow-first",
+    "late_jit": "false",
+    "determinism": "false",
+}
 _MODEL = {"strategy": "false", "run_eagerly": "false"}
 LIKE = {
     "keras3": {"keras": "3", "jit": "auto", "unsupported_layer": "false", **_COMMON, **_MODEL},

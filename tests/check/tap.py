@@ -25,4 +25,8 @@ def run(cases):
 
 def differences(pairs):
     """pairs: (what, found, expected)"""
-    return [f"{what}: {found!r}, it should be {expected!r}" for what, found, expected in pairs if found != expected]
+    return [
+        f"{what}: {found!r}, it should be {expected!r}"
+        for what, found, expected in pairs
+        if found != expected
+    ]

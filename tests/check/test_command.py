@@ -13,7 +13,9 @@ import tap
 
 PYTHON = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
 CHECK = str(analyser.PACKAGE / "itexclient" / "check")
-SCRIPT = "import tensorflow as tf\nm = tf.keras.Sequential([tf.keras.layers.Dense(1)])\nm.compile(loss='mse')\n"
+SCRIPT = (
+    "import tensorflow as tf\nm = tf.keras.Sequential([tf.keras.layers.Dense(1)])\nm.compile(loss='mse')\n"
+)
 
 
 class Folder:
@@ -56,16 +58,20 @@ def started_both_ways():
 
 def keys():
     """The keys of the answer, always all of them."""
-    answer = Folder(train_py="import os\nos.environ['X'] = '1'\n" + SCRIPT + "tf.test.is_gpu_available()\n").json("train.py")
+    answer = Folder(
+        train_py="import os\nos.environ['X'] = '1'\n" + SCRIPT + "tf.test.is_gpu_available()\n"
+    ).json("train.py")
     pairs = [
-        ("keys", list(answer), ["format", "python", "files", "scripts", "facts", "installation", "environment",
+        ("keys", list(answer), ["format", "python", "files", "scripts", "facts", "installation",
+        "environment",
                                 "environment_unknown", "findings", "depends", "hook"]),
         ("format", answer["format"], 1),
-        ("python", answer["python"], "%d.%d.%d" % sys.version_info[:3]),
+        ("python", answer["python"], ".".join(map(str, sys.version_info[:3]))),
         ("a fact", list(answer["facts"]["jit"]), ["value", "file", "line", "column", "why"]),
         ("a variable", list(answer["environment"][0]),
          ["name", "value", "unset", "unconditional", "before_import", "file", "line", "column"]),
-        ("a finding", list(answer["findings"][0]), ["file", "line", "column", "rule", "severity", "message", "fix", "edits"]),
+        ("a finding", list(answer["findings"][0]), ["file", "line", "column", "rule", "severity", "message",
+        "fix", "edits"]),
         ("installation", answer["installation"], {"tensorflow": "2.16.2", "itex": "2.16.0.0", "setuptools": "68.2.2",
                                                   "keras_installed": "3", "tf_keras_installed": "false", "lib_flavour": "xpu"}),
         ("hook", answer["hook"], False),
@@ -90,12 +96,15 @@ def modules_named_like_ours():
     folder = Folder(train_py="import random, json, types\n" + SCRIPT, **files)
     wrong = []
     for start in ((CHECK,), ("-m", "itexclient.check")):
-        # Python itself looks into PYTHONPATH before the analyser is there, so that -m is tried from a folder without them.
+        # Python itself looks into PYTHONPATH before the analyser is there, so that -m is tried from a folder
+        # without them.
         elsewhere = Folder() if start[0] == "-m" else folder
         search = str(analyser.PACKAGE) if start[0] == "-m" else ""
         answer = elsewhere.json(os.path.join(folder.path, "train.py"), start=start, path=search)
         parsed = {os.path.basename(file["path"]) for file in answer["files"]}
-        wrong += tap.differences([(f"followed by {start[0]}", parsed, {"train.py", "random.py", "json.py", "types.py"})])
+        wrong += tap.differences(
+            [(f"followed by {start[0]}", parsed, {"train.py", "random.py", "json.py", "types.py"})]
+        )
     return wrong
 
 
@@ -163,7 +172,9 @@ def usage():
     """No file is status 2; --write without --fix too; help is 0."""
     folder = Folder(train_py=SCRIPT)
     pairs = [((), 2), (("--write", "train.py"), 2), (("--bind", "core", "train.py"), 2), (("--help",), 0)]
-    return tap.differences((arguments, folder.run(*arguments).returncode, status) for arguments, status in pairs)
+    return tap.differences(
+        (arguments, folder.run(*arguments).returncode, status) for arguments, status in pairs
+    )
 
 
 def odd_terminals():
@@ -173,9 +184,20 @@ def odd_terminals():
     with open(os.path.join(os.fsencode(folder.path), name), "wb") as file:
         file.write(b"import keras\n")
     wrong = []
-    for arguments in (("train.py",), ("--json", "train.py"), ("--fix", "train.py"), (os.fsdecode(name),), ("--fix", os.fsdecode(name))):
+    for arguments in (
+        ("train.py",),
+        ("--json", "train.py"),
+        ("--fix", "train.py"),
+        (os.fsdecode(name),),
+        ("--fix", os.fsdecode(name)),
+    ):
         for language in ("C", "C.UTF-8"):
-            environment = {"LC_ALL": language, "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "PYTHONIOENCODING": "ascii"}
+            environment = {
+                "LC_ALL": language,
+                "PYTHONCOERCECLOCALE": "0",
+                "PYTHONUTF8": "0",
+                "PYTHONIOENCODING": "ascii",
+            }
             done = folder.run(*arguments, environment=environment)
             wrong += tap.differences([(f"{arguments} {language}", (done.returncode, done.stderr), (0, b""))])
     return wrong
@@ -196,7 +218,9 @@ def installed_hook():
     folder.write("other/site-packages/itexclient/__init__.py", "")
     without = folder.json("train.py", path=site)["hook"]
     folder.write("other/site-packages/itexclient.pth", "\n")
-    return tap.differences([("without .pth", without, False), ("with it", folder.json("train.py", path=site)["hook"], True)])
+    return tap.differences(
+        [("without .pth", without, False), ("with it", folder.json("train.py", path=site)["hook"], True)]
+    )
 
 
 def too_complex():
@@ -208,7 +232,9 @@ def too_complex():
 
 
 def written_files():
-    """--fix --write keeps the file's mode, writes through a link, and does not write what has changed meanwhile."""
+    """--fix --write keeps the file's mode, writes through a link, and does not write what has changed
+    meanwhile.
+    """
     folder = Folder(train_py="import keras\n")
     path = os.path.join(folder.path, "train.py")
     os.chmod(path, 0o640)
@@ -229,7 +255,10 @@ def written_files():
 
 def depends():
     """depends: the variables at hand that the answer hangs on."""
-    folder = Folder(train_py="import os\nos.environ['TF_XLA_FLAGS'] = os.environ.get('TF_XLA_FLAGS', '') + ' --tf_xla_auto_jit=1'\n" + SCRIPT)
+    folder = Folder(
+        train_py="import os\nos.environ['TF_XLA_FLAGS'] = os.environ.get('TF_XLA_FLAGS', '') + ' --tf_xla_auto_jit=1'\n"
+        + SCRIPT
+    )
     answer = folder.json("train.py", environment={"TF_XLA_FLAGS": "--tf_xla_clustering_debug"})
     found = answer["depends"]["environment"]
     return tap.differences(
@@ -244,8 +273,13 @@ def depends():
 
 def many_times_the_same():
     """The same answer, whatever the order of hashes."""
-    folder = Folder(train_py="import random\nfrom tensorflow import keras\nx = random.choice([1, 2])\n" + SCRIPT)
-    answers = {folder.run("--json", "train.py", environment={"PYTHONHASHSEED": str(seed)}).stdout for seed in range(4)}
+    folder = Folder(
+        train_py="import random\nfrom tensorflow import keras\nx = random.choice([1, 2])\n" + SCRIPT
+    )
+    answers = {
+        folder.run("--json", "train.py", environment={"PYTHONHASHSEED": str(seed)}).stdout
+        for seed in range(4)
+    }
     return tap.differences([("answers", len(answers), 1)])
 
 

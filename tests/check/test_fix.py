@@ -1,6 +1,7 @@
 """--fix: what is rewritten, byte for byte, and that the finding is gone after it.
 
-Each case is bytes before and after. The file that was written is analysed and fixed again: nothing changes any more.
+Each case is bytes before and after. The file that was written is analysed and fixed again: nothing changes
+any more.
 """
 
 import os
@@ -15,7 +16,9 @@ CHECK = str(analyser.PACKAGE / "itexclient" / "check")
 
 
 class Case:
-    def __init__(self, name, before, after, site="newest", file="train.py", environment=None, rule=None, others=None):
+    def __init__(
+        self, name, before, after, site="newest", file="train.py", environment=None, rule=None, others=None
+    ):
         self.name, self.file, self.site, self.rule = name, file, site, rule
         self.before, self.after = as_bytes(before), as_bytes(after)
         self.environment = environment or {}
@@ -58,7 +61,8 @@ CASES = [
     first("a tab", "if True:\n\tfrom keras.models import (\n\t\tSequential,\n\t)\n",
           "if True:\n\timport tensorflow\n\tfrom keras.models import (\n\t\tSequential,\n\t)\n"),
     first("in a function", "def build():\n    import keras\n    return keras.Sequential()\n\n\nbuild()\n",
-          "def build():\n    import tensorflow\n    import keras\n    return keras.Sequential()\n\n\nbuild()\n"),
+          "def build():\n    import tensorflow\n    import keras\n    return keras.Sequential()\n\n\n"
+          "build()\n"),
     first("on one line", "try: import keras\nexcept ImportError: pass\n", "try: import tensorflow; import keras\nexcept ImportError: pass\n"),
     first("several on one line", "import os, keras, sys\n", "import tensorflow\nimport os, keras, sys\n"),
     first("after __future__ and a docstring", '"""Doc."""\nfrom __future__ import annotations\nimport keras\n',
@@ -126,7 +130,11 @@ CASES = [
 
 
 def run(case, folder, *arguments):
-    environment = {"PATH": os.environ.get("PATH", ""), "PYTHONPATH": analyser.site(case.site), **case.environment}
+    environment = {
+        "PATH": os.environ.get("PATH", ""),
+        "PYTHONPATH": analyser.site(case.site),
+        **case.environment,
+    }
     command = [PYTHON, "-B", CHECK, *arguments, case.file]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
 
@@ -140,7 +148,11 @@ def check(case):
             with open(os.path.join(folder, name), "wb") as file:
                 file.write(before)
         shown = run(case, folder, "--fix")
-        wrong = [] if read(folder, paths) == {name: pair[0] for name, pair in paths.items()} else ["--fix alone wrote"]
+        wrong = (
+            []
+            if read(folder, paths) == {name: pair[0] for name, pair in paths.items()}
+            else ["--fix alone wrote"]
+        )
         written = run(case, folder, "--fix", "--write")
         if written.stdout != shown.stdout or written.returncode or written.stderr:
             wrong.append(f"--write: status {written.returncode}, {written.stderr.decode()}")
@@ -169,7 +181,9 @@ def patch_agrees(diff, paths):
                 file.write(before)
         if any(b"\r" in before or not is_utf8(before) for before, _ in paths.values()):
             return []  # patch has rules of its own for line ends; the diff is UTF-8 whatever the file is
-        done = subprocess.run(["patch", "-p1", "-s"], cwd=folder, input=diff, capture_output=True, check=False)
+        done = subprocess.run(
+            ["patch", "-p1", "-s"], cwd=folder, input=diff, capture_output=True, check=False
+        )
         made = read(folder, paths)
         good = done.returncode == 0 and made == {name: pair[1] for name, pair in paths.items()}
         return [] if good else [f"patch: {done.stdout.decode()} {made}"]

@@ -1,7 +1,7 @@
 """Broken scripts: whatever is done to a snippet, the analyser answers, and the answer is JSON.
 
-A mistake of the analyser's own is the finding analyser-failure; here it is a failure of the test, with the text that made
-it. The mutations are the same in every run; another first argument makes others.
+A mistake of the analyser's own is the finding analyser-failure; here it is a failure of the test, with the
+text that made it. The mutations are the same in every run; another first argument makes others.
 """
 
 import json
@@ -12,19 +12,25 @@ import tempfile
 
 import analyser
 import snippets
-
 from itexclient.check import analysis, answer
 from itexclient.check.fix import Fixer
 
 MUTATIONS = 15
 _WORDS = [
-    b"import keras\n", b"(", b")", b"[", b"{", b":", b"\\\n", b"\x0c", b"\t", b"'''", b'"""', b"lambda: ", b"await x\n", b"yield\n",
-    b"del os.environ\n", b"global m\n", b"nonlocal x\n", b"async def f(): pass\n", b"class A(A): pass\n", b"f'{x!r:>{y}}'\n",
-    b"from . import *\n", b"from .. import x\n", b"import a.b.c as d\n", b"from __future__ import annotations\n", b"match x:\n case [a, *b]: pass\n",
-    b"while True: pass\n", b"try:\n raise\nexcept* E: pass\n", b"x = *a, *b\n", b"x[1:2, ...] = 3\n", b"print >>f, x\n", b"\xff", b"\x00", b"\xc3",
-    b"super().__init__(**k)\n", b"m.compile(*a, **k)\n", b"os.environ[x] = y = z\n", b"with a as (b, c), d: pass\n", b"for x.y in z: pass\n",
-    b"@f(1)\ndef g(a, /, b, *c, d=1, **e): return g(g)\n", b"[x for y in z if (x := y)]\n", b"x if y else z\n", b"type X = int\n",
-    b"def h[T](x: T) -> T: return x\n", b"setattr(m, n, v)\n", b"exec(x)\n", b"keras = tf = os = None\n", b"%env A=1\n", b"!ls\n", b"x?\n", b"0777\n",
+    b"import keras\n", b"(", b")", b"[", b"{", b":", b"\\\n", b"\x0c", b"\t", b"'''", b'"""', b"lambda: ",
+    b"await x\n", b"yield\n",
+    b"del os.environ\n", b"global m\n", b"nonlocal x\n", b"async def f(): pass\n", b"class A(A): pass\n",
+    b"f'{x!r:>{y}}'\n",
+    b"from . import *\n", b"from .. import x\n", b"import a.b.c as d\n",
+    b"from __future__ import annotations\n", b"match x:\n case [a, *b]: pass\n",
+    b"while True: pass\n", b"try:\n raise\nexcept* E: pass\n", b"x = *a, *b\n", b"x[1:2, ...] = 3\n",
+    b"print >>f, x\n", b"\xff", b"\x00", b"\xc3",
+    b"super().__init__(**k)\n", b"m.compile(*a, **k)\n", b"os.environ[x] = y = z\n",
+    b"with a as (b, c), d: pass\n", b"for x.y in z: pass\n",
+    b"@f(1)\ndef g(a, /, b, *c, d=1, **e): return g(g)\n", b"[x for y in z if (x := y)]\n",
+    b"x if y else z\n", b"type X = int\n",
+    b"def h[T](x: T) -> T: return x\n", b"setattr(m, n, v)\n", b"exec(x)\n", b"keras = tf = os = None\n",
+    b"%env A=1\n", b"!ls\n", b"x?\n", b"0777\n",
 ]  # fmt: skip
 
 
@@ -65,8 +71,17 @@ def deep():
     yield "strings", b"x = " + b"'a' " * 50000
     yield "blocks", b"".join(b" " * n + b"if a:\n" for n in range(95)) + b" " * 95 + b"pass"
     yield "loops", b"".join(b" " * n + b"for i in a:\n" for n in range(18)) + b" " * 18 + b"x = i"
-    yield "functions", b"def f0(): pass\n" + b"".join(b"def f%d():\n f%d()\n f%d()\n" % (n + 1, n, n) for n in range(60)) + b"f60()\n"
-    yield "lists", b"x = []\nfor i in range(3): x.append(x)\nimport tensorflow as tf\ntf.keras.Sequential(x).compile()\n"
+    yield (
+        "functions",
+        b"def f0(): pass\n"
+        + b"".join(b"def f%d():\n f%d()\n f%d()\n" % (n + 1, n, n) for n in range(60))
+        + b"f60()\n",
+    )
+    yield (
+        "lists",
+        b"x = []\nfor i in range(3): x.append(x)\nimport tensorflow as tf\n"
+        b"tf.keras.Sequential(x).compile()\n",
+    )
     yield "classes", b"class A: pass\n" + b"".join(b"class A(A): pass\n" for _ in range(500)) + b"A().x()\n"
     yield "long line", b"x = [" + b"1, " * 300000 + b"]\n"
     yield "many names", b"".join(b"x%d = %d\n" % (n, n) for n in range(30000))
@@ -109,11 +124,15 @@ def main():
             for snippet in [one for one in chosen if one.path.suffix == suffix]:
                 for _ in range(MUTATIONS * (4 if suffix == ".ipynb" else 1)):
                     data = mutated(snippet.path.read_bytes(), chance)
-                    wrong += [(message, data) for message in answer_to(folder, "script" + suffix, data, options)]
+                    wrong += [
+                        (message, data) for message in answer_to(folder, "script" + suffix, data, options)
+                    ]
             failed += group(number, f"mutations of *{suffix}", wrong)
         wrong = []
         for name, data in deep():
-            wrong += [(f"{name}: {message}", data) for message in answer_to(folder, "script.py", data, options)]
+            wrong += [
+                (f"{name}: {message}", data) for message in answer_to(folder, "script.py", data, options)
+            ]
         failed += group(3, "nested and large", wrong)
     return 1 if failed else 0
 

@@ -1,6 +1,7 @@
 """Every snippet's facts, environment and findings; precision and recall per fact and per rule.
 
-A fact that is said and wrong is a bug, so precision is 1 or the test fails; recall must not fall below what is agreed.
+A fact that is said and wrong is a bug, so precision is 1 or the test fails; recall must not fall below what
+is agreed.
 """
 
 import sys
@@ -82,8 +83,14 @@ def print_scores(title, scores):
     for name in sorted(scores):
         one = scores[name]
         total.add(one)
-        print(f"#   {name:<24} {one.right:5d} {one.wrong:5d} {one.missed:6d} {one.precision():9.3f} {one.recall():6.3f}")
-    print(f"#   {'all':<24} {total.right:5d} {total.wrong:5d} {total.missed:6d} {total.precision():9.3f} {total.recall():6.3f}")
+        print(
+            f"#   {name:<24} {one.right:5d} {one.wrong:5d} {one.missed:6d} {one.precision():9.3f} "
+            f"{one.recall():6.3f}"
+        )
+    print(
+        f"#   {'all':<24} {total.right:5d} {total.wrong:5d} {total.missed:6d} {total.precision():9.3f} "
+        f"{total.recall():6.3f}"
+    )
     return total
 
 
@@ -102,7 +109,11 @@ def main():
         print(f"{'not ok' if problems else 'ok'} {number} - {snippet.name}: {snippet.expected['about']}")
         for problem in problems:
             print(f"#   {problem}")
-    totals = [print_scores("facts", facts), print_scores("rules", rules), print_scores("environment", environment)]
+    totals = [
+        print_scores("facts", facts),
+        print_scores("rules", rules),
+        print_scores("environment", environment),
+    ]
     checks = [
         (totals[0].precision() == 1.0, "no fact is wrong"),
         (totals[0].recall() >= RECALL_OF_FACTS, f"recall of facts is at least {RECALL_OF_FACTS}"),

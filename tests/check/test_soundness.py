@@ -31,9 +31,15 @@ def contradictions(text, answer, seed):
             if wrong:
                 found.append(wrong)
         for one in answer["environment"]:
-            if one["unconditional"] and one["before_import"] and run.at_import.get(one["name"]) != one["value"]:
+            if (
+                one["unconditional"]
+                and one["before_import"]
+                and run.at_import.get(one["name"]) != one["value"]
+            ):
                 is_now = run.at_import.get(one["name"])
-                found.append(f"{one['name']}={one['value']} for certain (line {one['line']}), this run had {is_now}")
+                found.append(
+                    f"{one['name']}={one['value']} for certain (line {one['line']}), this run had {is_now}"
+                )
     return sorted(set(found)), told
 
 

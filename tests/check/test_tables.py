@@ -1,4 +1,6 @@
-"""What the analyser has from elsewhere in the project agrees with it: rules, facts, flags, parsers, documentation."""
+"""What the analyser has from elsewhere in the project agrees with it: rules, facts, flags, parsers,
+documentation.
+"""
 
 import itertools
 import re
@@ -15,7 +17,6 @@ sys.path.insert(0, str(ROOT / "tests" / "reference"))
 
 import itexfacts  # noqa: E402
 import tfflags  # noqa: E402
-
 from itexclient import facts  # noqa: E402
 from itexclient.check import keras_tables, modules, rules, variables, xla_flags  # noqa: E402
 
@@ -42,14 +43,16 @@ def documented():
     for row in re.findall(r"^\| ([a-z0-9, -]+) \| (error|warning|info) \|", text, re.MULTILINE):
         for rule in row[0].split(", "):
             told[rule] = row[1]
-    return tap.differences((rule, told.get(rule), severity) for rule, severity in rules.SEVERITIES.items()) + [
-        f"{rule} is documented and there is none" for rule in set(told) - set(rules.SEVERITIES)
-    ]
+    return tap.differences(
+        (rule, told.get(rule), severity) for rule, severity in rules.SEVERITIES.items()
+    ) + [f"{rule} is documented and there is none" for rule in set(told) - set(rules.SEVERITIES)]
 
 
 def tested():
     """Every finding is in some snippet."""
-    missed = set(rules.SEVERITIES) - {finding[0] for snippet in snippets.all_snippets() for finding in snippet.findings}
+    missed = set(rules.SEVERITIES) - {
+        finding[0] for snippet in snippets.all_snippets() for finding in snippet.findings
+    }
     elsewhere = {"analyser-failure", "too-complex"}  # test_fuzz.py, test_command.py
     return [f"no snippet has {rule}" for rule in sorted(missed - elsewhere)]
 
@@ -75,7 +78,8 @@ def flags():
     first = next(file for file in rule_files() if "xla_flags" in file)
     kinds = {"int32": "int", "int64": "int"}
     expected = tuple(
-        (one["name"], kinds.get(one["type"], one["type"]), one.get("itex", ["2.14"])[0]) for one in first["xla_flags"]
+        (one["name"], kinds.get(one["type"], one["type"]), one.get("itex", ["2.14"])[0])
+        for one in first["xla_flags"]
     )
     return tap.differences([("flags", xla_flags.FLAGS, expected)])
 
@@ -83,7 +87,8 @@ def flags():
 _WORDS = [
     "", "--tf_xla_auto_jit=1", "--tf_xla_auto_jit=2", "--tf_xla_auto_jit=fusible", "--tf_xla_auto_jit=single-gpu(2)",
     "--tf_xla_auto_jit=x", "--tf_xla_auto_jit= 1", "--tf_xla_auto_jit='1'", '--tf_xla_auto_jit="2"', "--tf_xla_auto_jit=-1",
-    "--tf_xla_auto_jit=99999999999", "--tf_xla_auto_jit", "--xla_gpu=1", "-tf_xla_auto_jit=1", "--", "--help", "junk",
+    "--tf_xla_auto_jit=99999999999", "--tf_xla_auto_jit", "--xla_gpu=1", "-tf_xla_auto_jit=1", "--", "--help",
+    "junk",
     "--tf_xla_clustering_debug", "--tf_xla_clustering_debugger", "--tf_xla_cpu_global_jit=1", "--tf_xla_cpu_global_jit=true",
     "--tf_xla_min_cluster_size=x", "--tf_xla_min_cluster_size=4", "--tf_xla_persistent_cache_read_only", "--tf_xla_use_device_api=false",
     "--tf_xla_ops_to_cluster='a b'", '--tf_xla_ops_to_cluster="a\\"b', "--tf_xla_use_device_api_for_x", "--tf_mlir_enable_multiple_local_cpu_devices",
@@ -93,7 +98,11 @@ _WORDS = [
 def flag_values():
     """Values of TF_XLA_FLAGS are read as the reference reads them."""
     wrong = []
-    texts = [" ".join(pair) for pair in itertools.product(_WORDS, repeat=2)] + ["\t --tf_xla_auto_jit=2\n", "  ", ""]
+    texts = [" ".join(pair) for pair in itertools.product(_WORDS, repeat=2)] + [
+        "\t --tf_xla_auto_jit=2\n",
+        "  ",
+        "",
+    ]
     for text, generation in itertools.product(texts, ("2.14", "2.15", "newest")):
         if tfflags.where(text) == "file":
             if not xla_flags.is_file(text) and text.strip():
@@ -121,14 +130,18 @@ def parsers():
         "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": lambda v: itexfacts.native_spelling(v) == "misread",
         "TF_USE_LEGACY_KERAS": lambda v: itexfacts.native_spelling(v) == "misread",
     }
-    checks.update({name: lambda v: itexfacts.strict_bool(v) == "invalid" for name in variables.STRICT_BOOLEANS})
+    checks.update(
+        {name: lambda v: itexfacts.strict_bool(v) == "invalid" for name in variables.STRICT_BOOLEANS}
+    )
     pairs = [("strict booleans", set(itexfacts.STRICT_BOOLEANS.values()), set(variables.STRICT_BOOLEANS))]
     for (name, check), value in itertools.product(checks.items(), values):
         found = variables.problem(name, value, "newest")
         harmless = found is None or found[0] == "dead-variable"
         pairs.append((f"{name}={value!r}", not harmless, check(value)))
     for value in values:
-        pairs.append((f"native {value!r}", variables.native_bool(value, False), itexfacts.native_bool(value, False)))
+        pairs.append(
+            (f"native {value!r}", variables.native_bool(value, False), itexfacts.native_bool(value, False))
+        )
         pairs.append((f"disable {value!r}", variables.python_disable(value), value not in ("0", "false")))
     return tap.differences(pairs)
 
@@ -150,7 +163,19 @@ def standard_library():
         found = modules.standard_modules()
     finally:
         sys.stdlib_module_names = saved
-    common = ["os", "sys", "json", "argparse", "multiprocessing", "logging", "math", "time", "random", "itertools", "_thread"]
+    common = [
+        "os",
+        "sys",
+        "json",
+        "argparse",
+        "multiprocessing",
+        "logging",
+        "math",
+        "time",
+        "random",
+        "itertools",
+        "_thread",
+    ]
     return [f"{name} is missed" for name in common if name not in found]
 
 

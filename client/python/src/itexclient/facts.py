@@ -3,8 +3,9 @@
     from itexclient import facts
     facts.installation()    # {"tensorflow": "2.15.1", "keras_installed": "2", "setuptools": "68.0", ...}
 
-Names and values are those of db/rules/facts.yaml with origin `declared`. What is not known is left out. That a package is
-*not* there ("none", "false") is said only where TensorFlow is there: an interpreter without it is not the job's.
+Names and values are those of db/rules/facts.yaml with origin `declared`. What is not known is left out. That
+a package is *not* there ("none", "false") is said only where TensorFlow is there: an interpreter without it
+is not the job's.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ _TENSORFLOWS = ("tensorflow", "tensorflow-cpu", "intel-tensorflow", "tensorflow-
 
 
 def version_of(distribution: str, path: list[str] | None = None) -> str | None:
-    """The version of an installed distribution as its metadata says it, None where there is none or it cannot be read.
+    """The version of an installed distribution as its metadata says it, None where there is none or it cannot
+    be read.
 
     path: folders to look in; None: sys.path.
     """
@@ -39,7 +41,9 @@ def version_of(distribution: str, path: list[str] | None = None) -> str | None:
 
 
 def installation(path: list[str] | None = None) -> dict[str, str]:
-    """The facts of this interpreter, or of one whose sys.path is `path`. Takes milliseconds; raises nothing."""
+    """The facts of this interpreter, or of one whose sys.path is `path`. Takes milliseconds;
+    raises nothing.
+    """
     facts: dict[str, str] = {}
     tensorflow = next((found for found in (version_of(name, path) for name in _TENSORFLOWS) if found), None)
     present = tensorflow is not None

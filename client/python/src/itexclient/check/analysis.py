@@ -23,7 +23,9 @@ _RECURSION = 12_000
 
 
 class Options:
-    """itex: a version that was given, or None. bind_rank: each rank sees one device. path: the job's sys.path."""
+    """itex: a version that was given, or None. bind_rank: each rank sees one device. path: the job's
+    sys.path.
+    """
 
     def __init__(self, itex=None, bind_rank=False, path=None, at_hand=None):
         self.itex = itex
@@ -56,7 +58,9 @@ class Script:
 
 
 def analyse(target, options, overrides=None):
-    """The Script of a target. Raises nothing, whatever the file holds. overrides: bytes in place of those of files."""
+    """The Script of a target. Raises nothing, whatever the file holds. overrides: bytes in place of those of
+    files.
+    """
     result = []
 
     def work():
@@ -209,7 +213,9 @@ def _nowhere(line):
 
 
 def walk_what_others_call(run):
-    """Methods that Keras calls of the script's layers and models, and what was handed to others, until nothing is new."""
+    """Methods that Keras calls of the script's layers and models, and what was handed to others, until
+    nothing is new.
+    """
     done = set()
     for _ in range(20):
         todo = [value for value in run.deferred if identity(value) not in done]
@@ -238,7 +244,12 @@ def walk_keras_methods(run, instance):
         method = method_of(instance, name)
         if method is not None and not method.executed:
             if instance.certain:
-                attempt(run, lambda method=method: calls.call_function(run, method, instance, open_call(), method.node))
+                attempt(
+                    run,
+                    lambda method=method: calls.call_function(
+                        run, method, instance, open_call(), method.node
+                    ),
+                )
             else:
                 maybe(run, method, instance)
     for name in methods_of(instance):
@@ -256,7 +267,9 @@ def methods_of(instance):
     names = []
     for cls in expressions.mro(instance.cls):
         if isinstance(cls, ClassValue):
-            names += [name for name, value in cls.table.items() if isinstance(value, Function) and name not in names]
+            names += [
+                name for name, value in cls.table.items() if isinstance(value, Function) and name not in names
+            ]
     return names
 
 
@@ -269,7 +282,12 @@ def attempt(run, work):
 
 
 def maybe(run, function, receiver):
-    run.either([lambda: calls.call_function(run, function, receiver, open_call(), function.node) and None, lambda: None])
+    run.either(
+        [
+            lambda: calls.call_function(run, function, receiver, open_call(), function.node) and None,
+            lambda: None,
+        ]
+    )
 
 
 def walk_deferred(run, value):

@@ -13,7 +13,9 @@ FORMAT = 1
 
 
 class Places:
-    """Nodes to places in files: lines and columns from 1, columns in characters; in a notebook those of the cell."""
+    """Nodes to places in files: lines and columns from 1, columns in characters; in a notebook those of the
+    cell.
+    """
 
     def __init__(self):
         self._lines = {}
@@ -150,7 +152,9 @@ def findings_of(scripts, places, edits):
     for script in scripts:
         for followed, failure, cell in script.failures:
             place = located(followed.source, cell, failure.line, failure.column)
-            shown.append(finding(place, failure.rule, SEVERITIES[failure.rule], failure.message, failure.fix, []))
+            shown.append(
+                finding(place, failure.rule, SEVERITIES[failure.rule], failure.message, failure.fix, [])
+            )
         for one in script.findings:
             made = edits(script, one) if edits is not None and one.rewrite else []
             shown.append(
@@ -163,7 +167,9 @@ def findings_of(scripts, places, edits):
             seen.add(key)
             unique.append(one)
     order = {name: number for number, name in enumerate(dict.fromkeys(file_of(one) for one in unique))}
-    return sorted(unique, key=lambda one: (order[file_of(one)], one.get("cell", 0), one["line"], one["column"]))
+    return sorted(
+        unique, key=lambda one: (order[file_of(one)], one.get("cell", 0), one["line"], one["column"])
+    )
 
 
 def file_of(one):
@@ -178,7 +184,10 @@ def text(made):
     """The answer for a person: like a compiler's, then what is known."""
     lines = []
     for one in made["findings"]:
-        lines.append(f"{one['file']}:{one['line']}:{one['column']}: {one['severity']}: {one['message']} [{one['rule']}]")
+        lines.append(
+            f"{one['file']}:{one['line']}:{one['column']}: {one['severity']}: {one['message']} "
+            f"[{one['rule']}]"
+        )
         if one["fix"]:
             lines.append(f"    {one['fix']}")
     for script in made["scripts"]:
@@ -190,5 +199,3 @@ def text(made):
         when = "" if one["before_import"] else ", after TensorFlow is imported"
         lines.append(f"{one['file']}:{one['line']}: {what}{how}{when}")
     return "\n".join(lines) + "\n" if lines else ""
-
-

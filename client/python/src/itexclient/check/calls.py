@@ -237,8 +237,12 @@ def forget_names(frame, alternatives):
 
 
 def is_recursive(run, function):
-    """What a function does when it calls itself is what it does anyway. A closure that is made anew is another one."""
-    alike = [frame.function for frame in run.frames if frame.function and frame.function.node is function.node]
+    """What a function does when it calls itself is what it does anyway. A closure that is made anew is
+    another one.
+    """
+    alike = [
+        frame.function for frame in run.frames if frame.function and frame.function.node is function.node
+    ]
     return len(run.frames) > DEEPEST_CALL or function in alike or len(alike) > 3
 
 

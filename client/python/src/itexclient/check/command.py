@@ -1,12 +1,12 @@
 """The command line: python -m itexclient.check [OPTIONS] FILE...
 
-    --json            one JSON object on stdout (docs/check.md); without it, lines like a compiler's
-    --itex VERSION    the version of ITEX that the job will have, where it is not installed here; or newest
-    --bind rank       each local rank sees one device only
-    -m MODULE         what python -m MODULE would run, in place of a FILE
-    -c CODE           what python -c CODE would run
-    --fix             prints what would be rewritten, as a unified diff; with --write it is written
-    --timing          how long it took, on stderr
+--json            one JSON object on stdout (docs/check.md); without it, lines like a compiler's
+--itex VERSION    the version of ITEX that the job will have, where it is not installed here; or newest
+--bind rank       each local rank sees one device only
+-m MODULE         what python -m MODULE would run, in place of a FILE
+-c CODE           what python -c CODE would run
+--fix             prints what would be rewritten, as a unified diff; with --write it is written
+--timing          how long it took, on stderr
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ from .fix import Fixer
 
 
 def parser():
-    made = argparse.ArgumentParser(prog="itexclient.check", description="Analyses training scripts without running them.")
+    made = argparse.ArgumentParser(
+        prog="itexclient.check", description="Analyses training scripts without running them."
+    )
     made.add_argument("files", nargs="*", metavar="FILE")
     made.add_argument("-m", dest="modules", action="append", default=[], metavar="MODULE")
     made.add_argument("-c", dest="codes", action="append", default=[], metavar="CODE")
@@ -36,7 +38,9 @@ def parser():
 
 
 def main(arguments, path):
-    """path: sys.path as the job's own interpreter has it. Returns the exit status: 0 whenever it could analyse."""
+    """path: sys.path as the job's own interpreter has it. Returns the exit status: 0 whenever it could
+    analyse.
+    """
     options = parser().parse_args(arguments)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")
@@ -74,6 +78,9 @@ def fix(fixer, job, write):
         try:
             file.write()
         except (OSError, ValueError) as error:
-            print(f"{file.source.shown}: not written: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+            print(
+                f"{file.source.shown}: not written: {getattr(error, 'strerror', None) or error}",
+                file=sys.stderr,
+            )
             status = 1
     return status

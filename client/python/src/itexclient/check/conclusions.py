@@ -1,6 +1,7 @@
 """From what the walk noted to facts: db/rules/facts.yaml's names and values, and only what is certain.
 
-A fact that says that something is *not* so (keras 0, custom_ops false ...) holds only where all code has been seen.
+A fact that says that something is *not* so (keras 0, custom_ops false ...) holds only where all code has been
+seen.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from .keras_objects import Setting
 from .keras_tables import DETERMINISM_SINCE
 from .values import Constant
 from .world import MAYBE, NO, YES
-
 
 
 class Fact:
@@ -37,7 +37,9 @@ class Item:
 
 
 class Conclusions:
-    """All that is drawn from one walk. facts: name -> Fact; environment: Items; uncertain: Changes without a known value."""
+    """All that is drawn from one walk. facts: name -> Fact; environment: Items; uncertain: Changes without a
+    known value.
+    """
 
     def __init__(self, run):
         self.run = run
@@ -78,7 +80,9 @@ class Conclusions:
 
     def counting(self, early):
         """The changes of a variable that matter at the import: what a later certain one undoes does not."""
-        last = max((n for n, change in enumerate(early) if change.certain and change.how != "setdefault"), default=0)
+        last = max(
+            (n for n, change in enumerate(early) if change.certain and change.how != "setdefault"), default=0
+        )
         return early[last:]
 
     def put(self, change, unconditional, before_import):
@@ -114,7 +118,9 @@ class Conclusions:
 
     def generation(self):
         """(generation, is it only assumed)"""
-        version = self.run.itex or self.run.installation.get("itex") or self.run.installation.get("tensorflow")
+        version = (
+            self.run.itex or self.run.installation.get("itex") or self.run.installation.get("tensorflow")
+        )
         if version is None or self.run.reinstalled and not self.run.itex:
             return "newest", True
         return generation_of(version), False
@@ -165,7 +171,9 @@ class Conclusions:
         return unique
 
     def models(self):
-        """The models that are compiled; all there are where none is. None among them: one that is not seen."""
+        """The models that are compiled; all there are where none is. None among them: one
+        that is not seen.
+        """
         if not self.settings:
             # Models that are parts of others are not what is trained.
             return [model for model in self.notes.models if not self.is_part(model)]
@@ -297,7 +305,11 @@ def jit(con):
     whys = {"compile": "compile()", "attribute": "model.jit_compile"}
     why = whys.get(setting.how, setting.how)
     if decided[0] == "off" and setting.jit != "off":
-        why += " asks for jit, and Keras 3 turns it off" if setting.jit == "on" else " without jit_compile on Keras 2"
+        why += (
+            " asks for jit, and Keras 3 turns it off"
+            if setting.jit == "on"
+            else " without jit_compile on Keras 2"
+        )
     elif setting.jit == "auto":
         why += " leaves jit_compile as it is"
     else:
@@ -333,7 +345,11 @@ def strategy(con):
     if len(kinds) != 1 or MAYBE in kinds:
         return None
     inside = kinds == {YES}
-    why = "the model is made in a strategy's scope" if inside else "the model is made outside of any strategy's scope"
+    why = (
+        "the model is made in a strategy's scope"
+        if inside
+        else "the model is made outside of any strategy's scope"
+    )
     return Fact("true" if inside else "false", models[0].spot, why)
 
 
@@ -370,7 +386,10 @@ def determinism(con):
 _FACTS = (
     ("keras", keras),
     ("jit", jit),
-    ("custom_ops", happened_or_not("custom ops", "operators of ITEX are used", "none of ITEX's operators is used")),
+    (
+        "custom_ops",
+        happened_or_not("custom ops", "operators of ITEX are used", "none of ITEX's operators is used"),
+    ),
     ("import_order", import_order),
     ("late_jit", happened_or_not("late jit", "asks for XLA at run time", "nothing asks for XLA at run time")),
     ("strategy", strategy),

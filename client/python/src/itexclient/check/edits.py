@@ -1,8 +1,8 @@
 """Rewriting what is certain: the order of imports, tf_keras for keras, jit_compile=False.
 
-Edits are of characters, and everything that they do not touch stays byte for byte: line ends, tabs, comments, the coding,
-the formatting of a notebook's JSON. Where the text at a place is not what the tree says (a notebook's magic moved it),
-or where a rewrite would depend on anything that is not seen, there is none.
+Edits are of characters, and everything that they do not touch stays byte for byte: line ends, tabs, comments,
+the coding, the formatting of a notebook's JSON. Where the text at a place is not what the tree says (a
+notebook's magic moved it), or where a rewrite would depend on anything that is not seen, there is none.
 """
 
 from __future__ import annotations
@@ -18,9 +18,26 @@ from .source import split_lines
 
 # Parts of Keras that are in tf_keras under the same names.
 _SAME_IN_KERAS2 = frozenset(
-    {"", "activations", "applications", "backend", "callbacks", "constraints", "datasets", "initializers", "layers",
-     "losses", "metrics", "mixed_precision", "models", "optimizers", "preprocessing", "regularizers", "utils"}
-)  # fmt: skip
+    {
+        "",
+        "activations",
+        "applications",
+        "backend",
+        "callbacks",
+        "constraints",
+        "datasets",
+        "initializers",
+        "layers",
+        "losses",
+        "metrics",
+        "mixed_precision",
+        "models",
+        "optimizers",
+        "preprocessing",
+        "regularizers",
+        "utils",
+    }
+)
 
 
 class Edit:
@@ -39,7 +56,9 @@ class Edit:
 
 
 class Text:
-    """A unit's text with its lines, for places as Python's trees have them: lines from 1, columns in bytes of UTF-8."""
+    """A unit's text with its lines, for places as Python's trees have them: lines from 1, columns in bytes of
+    UTF-8.
+    """
 
     def __init__(self, text):
         self.text = text
@@ -166,18 +185,26 @@ def tensorflow_first(editor, script, finding):
 
 
 def name_is_taken(tree, statement):
-    """Does the script use the name tensorflow for anything but the module, or in the function of the statement?"""
+    """Does the script use the name tensorflow for anything but the module, or in the function of the
+    statement?
+    """
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and node.id == "tensorflow" and not isinstance(node.ctx, ast.Load):
             return True
-        if isinstance(node, ast.alias) and "tensorflow" in (node.asname, node.name if node.asname is None else None):
+        if isinstance(node, ast.alias) and "tensorflow" in (
+            node.asname,
+            node.name if node.asname is None else None,
+        ):
             if node.name != "tensorflow":
                 return True
-        elif isinstance(node, ast.arg) and node.arg == "tensorflow":
-            return True
-        elif getattr(node, "name", None) == "tensorflow" and not isinstance(node, ast.alias):
-            return True
-        elif isinstance(node, (ast.Global, ast.Nonlocal)) and "tensorflow" in node.names:
+        elif (
+            isinstance(node, ast.arg)
+            and node.arg == "tensorflow"
+            or getattr(node, "name", None) == "tensorflow"
+            and not isinstance(node, ast.alias)
+            or isinstance(node, (ast.Global, ast.Nonlocal))
+            and "tensorflow" in node.names
+        ):
             return True
         elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             inside = list(ast.walk(node))
@@ -192,7 +219,9 @@ def name_is_taken(tree, statement):
 
 
 def tf_keras(editor, script, finding):
-    """Only where every import of keras in the script can be rewritten: two Kerases in one script do not go together."""
+    """Only where every import of keras in the script can be rewritten: two Kerases in one script do not go
+    together.
+    """
     notes = script.conclusions.notes
     if notes.only_keras3 or script.conclusions.run.installation.get("tf_keras_installed") == "false":
         return []
@@ -281,9 +310,15 @@ def jit_false(editor, script, finding):
         return literal_to_false(text, node.keyword.value)
     if isinstance(node, ast.Attribute):
         return assigned_to_false(text, unit.tree, node)
-    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr != "compile":
+    if (
+        not isinstance(node, ast.Call)
+        or not isinstance(node.func, ast.Attribute)
+        or node.func.attr != "compile"
+    ):
         return []
-    if any(keyword.arg is None for keyword in node.keywords) or any(isinstance(one, ast.Starred) for one in node.args):
+    if any(keyword.arg is None for keyword in node.keywords) or any(
+        isinstance(one, ast.Starred) for one in node.args
+    ):
         return []
     if len(node.args) > 7:
         return literal_to_false(text, node.args[7])

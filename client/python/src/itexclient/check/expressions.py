@@ -313,7 +313,9 @@ def of_instance(run, value, name, node):
 
 
 def find_in_class(cls, name):
-    """(value, class) of an attribute in a class and its bases, depth first; (ABSENT, base) where none has it."""
+    """(value, class) of an attribute in a class and its bases, depth first; (ABSENT, base)
+    where none has it.
+    """
     for one in mro(cls):
         if isinstance(one, ClassValue):
             found = one.table.get(name, ABSENT)
@@ -542,7 +544,9 @@ def delete(run, target):
 
 
 def iterate(run, value, node):
-    """(what the loop's name is bound to, is there a first turn for certain); (None, False) where there is no turn."""
+    """(what the loop's name is bound to, is there a first turn for certain); (None, False) where there is no
+    turn.
+    """
     if isinstance(value, Constant) and isinstance(value.value, (tuple, str)):
         elements = [Constant(one, value.at_hand) for one in value.value]
     elif isinstance(value, Sequence) and value.items.complete:

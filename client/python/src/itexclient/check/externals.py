@@ -267,7 +267,9 @@ def call_of_product(run, product, arguments, node):
 
 
 def decorator_result(product, arguments):
-    """@click.command() and its like: calling what a library made with a function of ours gives that function."""
+    """@click.command() and its like: calling what a library made with a function of ours
+    gives that function.
+    """
     if len(arguments.positional) == 1 and isinstance(arguments.positional[0], (Function, Bound)):
         return arguments.positional[0]
     if (

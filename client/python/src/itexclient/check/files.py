@@ -22,7 +22,9 @@ _IMPORT = re.compile(rb"^[ \t]*(?:import|from)[ \t]+([A-Za-z_]\w*)", re.MULTILIN
 
 
 class Followed:
-    """A file that was read for a script. failures: what of it is not understood, (Failure, cell or None) each."""
+    """A file that was read for a script. failures: what of it is not understood, (Failure, cell or None)
+    each.
+    """
 
     def __init__(self, source):
         self.source = source
@@ -84,7 +86,9 @@ class Files:
     # ---- Text -----------------------------------------------------------------------------------
 
     def units_of(self, module):
-        """The module's units; None where its file cannot be read at all. A folder without __init__.py has none."""
+        """The module's units; None where its file cannot be read at all. A folder without __init__.py has
+        none.
+        """
         if module not in self.units:
             self.units[module] = self.read(module)
         return self.units[module]
@@ -127,7 +131,9 @@ class Files:
         return self.followed[path]
 
     def cells(self, followed):
-        """A notebook's code cells. One that does not parse is told, and leaves a gap: an empty unit without a tree."""
+        """A notebook's code cells. One that does not parse is told, and leaves a gap: an empty unit without a
+        tree.
+        """
         cells, failure = notebook.read_cells(followed.source.text)
         if failure is not None:
             followed.failures.append((failure, None))

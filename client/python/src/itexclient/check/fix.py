@@ -23,10 +23,14 @@ class Changed:
         name = self.source.shown.lstrip("/")
         before, after = split_lines(self.source.text), split_lines(self.text)
         lines = difflib.unified_diff(before, after, f"a/{name}", f"b/{name}", lineterm="\n")
-        return "".join(line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines)
+        return "".join(
+            line if line.endswith("\n") else line + "\n\\ No newline at end of file\n" for line in lines
+        )
 
     def write(self):
-        """Replaces the file in one step; it keeps its mode. OSError, ValueError if it has changed since it was read."""
+        """Replaces the file in one step; it keeps its mode. OSError, ValueError if it has changed since it
+        was read.
+        """
         path = os.path.realpath(self.source.path)
         with open(path, "rb") as file:
             if file.read() != self.source.data:
@@ -55,7 +59,9 @@ def applied(text, edits):
 
 
 class Fixer:
-    """edits_of is what the answer shows; changed() are the files, after a second look at what they have become."""
+    """edits_of is what the answer shows; changed() are the files, after a second look at what they have
+    become.
+    """
 
     def __init__(self, scripts):
         self.scripts = scripts
@@ -98,7 +104,11 @@ class Fixer:
         made, seen = [], set()
         for script in self.scripts:
             for finding in script.findings:
-                if not finding.rewrite or finding.rule in refused or not within(script, finding.spot.unit.source.path):
+                if (
+                    not finding.rewrite
+                    or finding.rule in refused
+                    or not within(script, finding.spot.unit.source.path)
+                ):
                     continue
                 for edit in self.editor.edits(script, finding):
                     if edit.key() not in seen:
@@ -107,7 +117,9 @@ class Fixer:
         return made
 
     def still_there(self, analyse, overrides, rules):
-        """Which of the rules have as many places as before, or cannot be seen any more because a file broke."""
+        """Which of the rules have as many places as before, or cannot be seen any more
+        because a file broke.
+        """
         if not rules:
             return set()
         left = set()
@@ -132,5 +144,3 @@ def by_file(edits):
     for _, edit in edits:
         groups.setdefault(edit.source.path, []).append(edit)
     return list(groups.values())
-
-

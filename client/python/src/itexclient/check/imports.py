@@ -1,4 +1,6 @@
-"""Import statements: which file or library they get, in which order TensorFlow and Keras come, and what may fail."""
+"""Import statements: which file or library they get, in which order TensorFlow and Keras come, and what may
+fail.
+"""
 
 from __future__ import annotations
 
@@ -258,9 +260,11 @@ def submodule(run, module, name, node=None):
         return UNKNOWN  # an attribute, not an import: it is there only if it has been imported
     if place.kind == "site":
         return UNKNOWN
-    inner = local_module(run, f"{module.name}.{name}", place, node) if node is not None else run.modules[
-        f"{module.name}.{name}"
-    ]  # fmt: skip
+    inner = (
+        local_module(run, f"{module.name}.{name}", place, node)
+        if node is not None
+        else run.modules[f"{module.name}.{name}"]
+    )
     if isinstance(inner, LocalModule):
         run.write(module.table, name, inner)
     return inner
@@ -268,7 +272,9 @@ def submodule(run, module, name, node=None):
 
 def may_set_variables(text):
     """Of code that does not parse: could it set a variable of the environment?"""
-    return text is None or any(word in text for word in ("environ", "putenv", "%env", "%set_env", "exec", "eval"))
+    return text is None or any(
+        word in text for word in ("environ", "putenv", "%env", "%set_env", "exec", "eval")
+    )
 
 
 # ---- What it means ----------------------------------------------------------------------------------
@@ -319,14 +325,14 @@ def keras_imported(run, node):
         return
     known, backend = environment.value_now(run, "KERAS_BACKEND")
     on_tensorflow = known and (backend is None or backend == "tensorflow")
+    brings_tensorflow = on_tensorflow or run.keras_version("keras") == "2"
     before = run.happened("tensorflow")
     run.comes_first("keras", node)
-    if before == NO and run.happened("keras") == NO:
-        if on_tensorflow or run.keras_version("keras") == "2":
-            run.finding("import-order", node)
+    if before == NO and run.happened("keras") == NO and brings_tensorflow:
+        run.finding("import-order", node)
     run.happens("keras")
     if before != YES:
-        if on_tensorflow or run.keras_version("keras") == "2":
+        if brings_tensorflow:
             legacy = environment.legacy_now(run)
             run.write(run.status, "legacy", {True: "on", False: "off"}.get(legacy, MAYBE))
             run.happens("tensorflow")

@@ -1,11 +1,12 @@
 """Walks a script in the order in which Python would run it, without running any of it.
 
-Conditions that are not known are walked both ways, functions of the script are walked where they are called, loops twice.
-What is met on the way is noted: imports, uses of Keras, changes of the environment, models and how they are compiled. Facts
-are drawn from the notes afterwards (conclusions.py), and only from what is certain.
+Conditions that are not known are walked both ways, functions of the script are walked where they are called,
+loops twice. What is met on the way is noted: imports, uses of Keras, changes of the environment, models and
+how they are compiled. Facts are drawn from the notes afterwards (conclusions.py), and only from what is
+certain.
 
-`certain` says whether a statement is run in every run of the script that goes through; `status` what must or may have
-happened up to here.
+`certain` says whether a statement is run in every run of the script that goes through; `status` what must or
+may have happened up to here.
 """
 
 from __future__ import annotations
@@ -89,14 +90,26 @@ class Catching:
 class Frame:
     """One call of a function, the body of a class or of a module.
 
-    returned: a return has been walked, so that what follows depends on not having come by it; skipped: likewise for
-    break and continue in the loop that is being walked.
+    returned: a return has been walked, so that what follows depends on not having come by it; skipped:
+    likewise for break and continue in the loop that is being walked.
     """
 
     __slots__ = (
-        "scope", "unit", "function", "receiver", "owner", "depth", "returns", "results", "loops", "catching",
-        "returned", "skipped", "yielded", "captured",
-    )  # fmt: skip
+        "scope",
+        "unit",
+        "function",
+        "receiver",
+        "owner",
+        "depth",
+        "returns",
+        "results",
+        "loops",
+        "catching",
+        "returned",
+        "skipped",
+        "yielded",
+        "captured",
+    )
 
     def __init__(self, scope, unit, function=None, receiver=None, depth=0):
         self.scope = scope
@@ -142,8 +155,9 @@ class Notes:
 class Interpreter:
     """One walk through one script.
 
-    files: which module is which file (files.py). installation: facts of the interpreter (facts.py), with the exact version
-    of Keras as keras_version. at_hand: the environment. itex: a version that the person gave, or None.
+    files: which module is which file (files.py). installation: facts of the interpreter (facts.py), with the
+    exact version of Keras as keras_version. at_hand: the environment. itex: a version that the person gave,
+    or None.
     """
 
     def __init__(self, files, finder, installation, at_hand, bind_rank=False, itex=None):
@@ -313,7 +327,9 @@ class Interpreter:
     # ---- What is called by others ---------------------------------------------------------------
 
     def defer(self, value):
-        """The value is handed to code that is not seen: what can be called of it may be called from now on."""
+        """The value is handed to code that is not seen: what can be called of it may be
+        called from now on.
+        """
         if self.scanning:
             return
         self.events += 1
@@ -345,7 +361,9 @@ class Interpreter:
         return "3" if found is None and self.is_newest() else None
 
     def keras_of_tensorflow(self):
-        """tf.keras: tf_keras where TF_USE_LEGACY_KERAS is on, else the installed one; before 2.15 always Keras 2."""
+        """tf.keras: tf_keras where TF_USE_LEGACY_KERAS is on, else the installed one; before 2.15 always
+        Keras 2.
+        """
         version = None if self.reinstalled else self.tensorflow_version()
         if version is not None and version < (2, 15):
             return "2"
@@ -357,7 +375,9 @@ class Interpreter:
         return installed if at_import == now == "off" else None
 
     def tensorflow_version(self):
-        """(major, minor) of TensorFlow, from its metadata or from the version of ITEX that was given; None if unknown."""
+        """(major, minor) of TensorFlow, from its metadata or from the version of ITEX that was given; None if
+        unknown.
+        """
         if self.itex is not None:
             return (2, 16) if self.itex == "newest" else version_numbers(self.itex)[:2]
         found = self.installation.get("tensorflow")
@@ -368,7 +388,9 @@ class Interpreter:
         return version is not None and version >= (2, 16)
 
     def libraries_harmless(self, top):
-        """Has the installed package `top` been read, and has it nothing to do with TensorFlow, Keras or the environment?"""
+        """Has the installed package `top` been read, and has it nothing to do with TensorFlow, Keras or the
+        environment?
+        """
         if top not in self._harmless_asked:
             self._harmless_asked[top] = self.files.is_harmless(self.finder.find(top))
             if self._harmless_asked[top]:

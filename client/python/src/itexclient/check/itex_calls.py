@@ -33,5 +33,5 @@ def call(run, path, arguments, node):
 CALLS = {
     "intel_extension_for_tensorflow.experimental_ops_override": ops_override,
     "intel_extension_for_tensorflow.python.experimental_ops_override.experimental_ops_override": ops_override,
-    "intel_extension_for_tensorflow.python.experimental_ops_override_k3.experimental_ops_override": ops_override,
+    "intel_extension_for_tensorflow.python.experimental_ops_override_k3.experimental_ops_override": ops_override,  # noqa: E501
 }

@@ -44,7 +44,9 @@ class Use:
 
 
 class Setting:
-    """How a model is compiled: jit is on, off, auto or None; eager True, False or None; model None where not seen."""
+    """How a model is compiled: jit is on, off, auto or None; eager True, False or None; model None where not
+    seen.
+    """
 
     __slots__ = ("jit", "eager", "model", "spot", "certain", "how")
 
@@ -87,7 +89,9 @@ def used(run, route, rest, node):
 
 
 def named(run, node):
-    """from tensorflow import keras: nothing is loaded by it, and which Keras it is is decided when it is used."""
+    """from tensorflow import keras: nothing is loaded by it, and which Keras it is is decided when it is
+    used.
+    """
     run.happens("keras named")
     chosen = run.chosen.get("tensorflow")
     used(run, "tensorflow", "", node)
@@ -233,7 +237,9 @@ def cloned(run, arguments, node, version):
 
 
 def application(run, name, arguments, node, version):
-    """keras.applications: functions that make models of layers which all support jit, and preprocess_input()."""
+    """keras.applications: functions that make models of layers which all support jit, and
+    preprocess_input().
+    """
     if name and (name[0].isupper() or name == "*"):
         return make(run, "keras.applications." + name, True, "yes", node, version)
     through = through_function(arguments)
@@ -273,7 +279,9 @@ def add_layers_given(run, keras, arguments, wrapper=False):
 
 
 def other_part(run, rest, arguments):
-    """Losses, optimizers, utilities: functions and objects of the script among the arguments may be called by Keras."""
+    """Losses, optimizers, utilities: functions and objects of the script among the arguments may be called by
+    Keras.
+    """
     for value in arguments.values():
         for option in options_of(value):
             if isinstance(option, (Function, Instance)):
@@ -283,7 +291,9 @@ def other_part(run, rest, arguments):
 
 
 def through_function(arguments):
-    """The tensor that a function of the library makes of symbolic ones; None where there are none among the arguments."""
+    """The tensor that a function of the library makes of symbolic ones; None where there are none among the
+    arguments.
+    """
     found = []
     for value in arguments.values():
         inner, _ = tensors_in(value)
@@ -378,14 +388,31 @@ def attribute_of_keras(run, keras, name, node):
     if name == "layers":
         parts = keras.table["parts"]
         return Sequence(Items(parts.entries, parts.complete and keras.owner is None, False))
-    if name in ("trainable_variables", "variables", "weights", "trainable_weights", "losses", "metrics", "name", "dtype",
-                "history", "built", "trainable", "optimizer", "metrics_names", "output_shape", "input_shape"):  # fmt: skip
+    if name in (
+        "trainable_variables",
+        "variables",
+        "weights",
+        "trainable_weights",
+        "losses",
+        "metrics",
+        "name",
+        "dtype",
+        "history",
+        "built",
+        "trainable",
+        "optimizer",
+        "metrics_names",
+        "output_shape",
+        "input_shape",
+    ):
         return Product("keras.attribute")
     return UNKNOWN
 
 
 def set_attribute(run, keras, name, value, node):
-    """Sets an attribute of a model or layer; True if it is one that Keras itself reads. keras None: not seen."""
+    """Sets an attribute of a model or layer; True if it is one that Keras itself reads.
+    keras None: not seen.
+    """
     if name == "jit_compile":
         jit_by_attribute(run, keras, jit_word(value), node)
         return True

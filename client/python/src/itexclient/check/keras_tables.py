@@ -1,7 +1,8 @@
-"""Which layers support jit, by Keras's own sources (3.0 to 3.13), and what else the analyser knows of Keras by name.
+"""Which layers support jit, by Keras's own sources (3.0 to 3.13), and what else the analyser knows of Keras
+by name.
 
-A layer that sets supports_jit = False in __init__ turns jit off for every model that has it. The tables name layers of
-keras.layers; one that is in none of them is unknown.
+A layer that sets supports_jit = False in __init__ turns jit off for every model that has it. The tables name
+layers of keras.layers; one that is in none of them is unknown.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ UNSUPPORTED = words(
     """
 )
 
-# keras/src/layers/rnn declares supports_jit=False for these where cuDNN may be used, which depends on devices.
+# keras/src/layers/rnn declares supports_jit=False for these where cuDNN may be used, which depends on
+# devices.
 RECURRENT = frozenset({"LSTM", "GRU"})
 
 SUPPORTED = words(
@@ -81,15 +83,40 @@ DATA_PARTS = frozenset({"", "datasets", "utils", "preprocessing"})
 
 # Keras 3 has them, Keras 2 has not: a script that uses one cannot be moved to tf_keras by its imports.
 ONLY_KERAS3 = frozenset(
-    {"ops", "random", "config", "distribution", "dtype_policies", "quantizers", "tree", "visualization", "device",
-     "KerasTensor", "Operation", "Variable", "StatelessScope", "name_scope"}
-)  # fmt: skip
+    {
+        "ops",
+        "random",
+        "config",
+        "distribution",
+        "dtype_policies",
+        "quantizers",
+        "tree",
+        "visualization",
+        "device",
+        "KerasTensor",
+        "Operation",
+        "Variable",
+        "StatelessScope",
+        "name_scope",
+    }
+)
 
 # The first Keras whose model_supports_jit() looks at op determinism (keras/src/trainers/trainer.py).
 DETERMINISM_SINCE = (3, 7)
 
-CONSUMERS = frozenset({"fit", "fit_generator", "evaluate", "predict", "train_on_batch", "test_on_batch", "predict_on_batch",
-                       "evaluate_generator", "predict_generator"})  # fmt: skip
+CONSUMERS = frozenset(
+    {
+        "fit",
+        "fit_generator",
+        "evaluate",
+        "predict",
+        "train_on_batch",
+        "test_on_batch",
+        "predict_on_batch",
+        "evaluate_generator",
+        "predict_generator",
+    }
+)
 COMPILE_KEYWORDS = frozenset(
     {
         "optimizer",

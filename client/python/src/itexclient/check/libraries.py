@@ -1,8 +1,8 @@
 """What is known, by name, of modules that are not followed.
 
-NEUTRAL modules neither import TensorFlow or Keras, nor change the process's environment, nor make a Keras model: what
-is in neither table is unknown, and after its import so is what depends on it. The lists are of what training scripts
-import; a name is here only where that holds for its import and its common use.
+NEUTRAL modules neither import TensorFlow or Keras, nor change the process's environment, nor make a Keras
+model: what is in neither table is unknown, and after its import so is what depends on it. The lists are of
+what training scripts import; a name is here only where that holds for its import and its common use.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ NOT_NEUTRAL = (
     "absl.testing.tf",
 )
 
-# Modules that import TensorFlow, surely ("yes") or on some ways ("maybe"), and use no Keras unless the script asks them.
+# Modules that import TensorFlow, surely ("yes") or on some ways ("maybe"), and use no Keras unless the script
+# asks them.
 IMPORTS_TENSORFLOW = {
     "horovod.tensorflow": "yes",
     "horovod.tensorflow.keras": "yes",
@@ -136,7 +137,9 @@ LOCAL_RANK_VARIABLES = frozenset(
 
 
 def standing(path, standard):
-    """What an import of this dotted name means: tensorflow, keras, tf_keras, itex, standard, neutral or unknown."""
+    """What an import of this dotted name means: tensorflow, keras, tf_keras, itex, standard, neutral or
+    unknown.
+    """
     top = path.split(".")[0]
     if top in ("tensorflow", "keras", "tf_keras"):
         return top

@@ -1,8 +1,8 @@
 """What IPython adds to Python, made into Python of the same number of lines.
 
-A cell that parses as it is has nothing of the sort. Elsewhere each logical line that begins with %, ! or ? (or ends with ?)
-becomes a call that the analyser knows (get_ipython().…) where it changes the environment, the installation or what
-runs, and `pass` where it does not.
+A cell that parses as it is has nothing of the sort. Elsewhere each logical line that begins with %, ! or ?
+(or ends with ?) becomes a call that the analyser knows (get_ipython().…) where it changes the environment,
+the installation or what runs, and `pass` where it does not.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ def line_magics(lines):
 
 
 class Reader:
-    """Where a line begins: inside a string of three quotes, a bracket or a continued line, or outside of all."""
+    """Where a line begins: inside a string of three quotes, a bracket or a continued line,
+    or outside of all.
+    """
 
     def __init__(self):
         self.quote, self.brackets, self.continued = None, 0, False

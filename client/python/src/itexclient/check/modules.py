@@ -1,4 +1,6 @@
-"""Which file, if any, an import of the script gets: its own modules are followed, others are known by name only."""
+"""Which file, if any, an import of the script gets: its own modules are followed, others are known by name
+only.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Notebooks: the code cells with their text, and where each character of it stands in the .ipynb file.
 
-A cell is numbered as a person counts, from 1 over all cells; its lines likewise. Edits of a cell become edits of the
-JSON text, which is never written anew.
+A cell is numbered as a person counts, from 1 over all cells; its lines likewise. Edits of a cell become edits
+of the JSON text, which is never written anew.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ _ESCAPE = re.compile(r'\\u[0-9a-fA-F]{4}|\\.|[^\\"]', re.DOTALL)
 
 
 class Cell:
-    """literals: (offset of the JSON string in the file, its text in the file with the quotes), in the cell's order."""
+    """literals: (offset of the JSON string in the file, its text in the file with the quotes), in the cell's
+    order.
+    """
 
     def __init__(self, number, literals):
         self.number = number
@@ -112,7 +114,9 @@ def strings_of(text):
 
 
 def offset_in_file(cell, position):
-    """The file's offset of the cell's character number `position`; at the end of a piece, the end of that piece."""
+    """The file's offset of the cell's character number `position`; at the end of a piece, the end of that
+    piece.
+    """
     for index, (offset, raw) in enumerate(cell.literals):
         size = len(json.loads(raw))
         if position < size or (position == size and index == len(cell.literals) - 1):
@@ -140,7 +144,8 @@ def escaped(text, like):
 
 
 def between_lines(text, cell, position):
-    """What stands between two pieces of the cell's source, where a piece of its own can be put before this one.
+    """What stands between two pieces of the cell's source, where a piece of its own can be put before this
+    one.
 
     None where the cell's source is one string, or where the character does not begin a piece.
     """

@@ -1,6 +1,7 @@
 """The findings: rule ids, severities, and what a person is told.
 
-Ids that db/rules has are that rule, with its severity; the others are the analyser's own. docs/check.md has all of them.
+Ids that db/rules has are that rule, with its severity; the others are the analyser's own. docs/check.md has
+all of them.
 """
 
 from __future__ import annotations
@@ -62,7 +63,8 @@ SEVERITIES = {
 }
 
 _IMPORT_ORDER = (
-    "keras is imported before tensorflow. ITEX loads with TensorFlow and imports keras itself; the circle fails"
+    "keras is imported before tensorflow. ITEX loads with TensorFlow and imports keras itself; the circle "
+    "fails"
 )
 _JIT_FALSE = "Compile the model with jit_compile=False."
 _QUIET = "ITEX_DISABLE_XLA=1 is needed with it: it quiets ITEX's own check, and XLA stays on."
@@ -106,7 +108,11 @@ def import_order(con, spot, details):
     generation, _ = con.generation()
     end = ", and the process ends with status 0 without having trained" if generation == "newest" else ""
     return Finding(
-        "import-order", spot, _IMPORT_ORDER + end, "Import tensorflow before keras.", rewrite="tensorflow-first"
+        "import-order",
+        spot,
+        _IMPORT_ORDER + end,
+        "Import tensorflow before keras.",
+        rewrite="tensorflow-first",
     )
 
 
@@ -123,7 +129,9 @@ def gpu_name(con, spot, details):
     if details["places"]:
         message = f"{what}: an Intel GPU is named XPU, so that this is placed on the CPU or fails"
     else:
-        message = f"{what} finds no Intel GPU, which is named XPU: what depends on it goes on as if there were none"
+        message = (
+            f"{what} finds no Intel GPU, which is named XPU: what depends on it goes on as if there were none"
+        )
     severity = "error" if details["places"] else "warning"
     if con.notes.thinks_of_xpu:
         severity = "info"
@@ -136,17 +144,28 @@ def local_rank_index(con, spot, details):
 
 
 def putenv(con, spot, details):
-    message = f"os.putenv({details['name']!r}) reaches native code only; Python code reads os.environ, which it leaves as it is"
+    message = (
+        f"os.putenv({details['name']!r}) reaches native code only; Python code reads os.environ, which it "
+        "leaves as it is"
+    )
     return Finding("putenv", spot, message, f"Write os.environ[{details['name']!r}] = ...")
 
 
 def shell_export(con, spot, details):
-    message = f"{details['name']} is set in a shell of its own, which ends with the line: the notebook's process does not get it"
-    return Finding("shell-export", spot, message, f"Write %env {details['name']}=... before TensorFlow is imported.")
+    message = (
+        f"{details['name']} is set in a shell of its own, which ends with the line: the notebook's process "
+        "does not get it"
+    )
+    return Finding(
+        "shell-export", spot, message, f"Write %env {details['name']}=... before TensorFlow is imported."
+    )
 
 
 def private_keras(con, spot, details):
-    message = "tensorflow.python.keras is a private copy of old Keras: neither Keras 2 nor Keras 3, and gone in later versions"
+    message = (
+        "tensorflow.python.keras is a private copy of old Keras: neither Keras 2 nor Keras 3, and gone in "
+        "later versions"
+    )
     return Finding("private-keras", spot, message, "Import tensorflow.keras.")
 
 
@@ -160,10 +179,15 @@ def tf_keras_missing_here(con, spot, details):
 
 
 def tf_keras_missing_finding(spot):
-    message = "tf.keras is to be tf_keras (TF_USE_LEGACY_KERAS), which is not installed: its first use fails with ImportError"
+    message = (
+        "tf.keras is to be tf_keras (TF_USE_LEGACY_KERAS), which is not installed: its first use fails with "
+        "ImportError"
+    )
     if isinstance(spot.node, (ast.Import, ast.ImportFrom)):
         message = "tf_keras is not installed: the import fails"
-    return Finding("tf-keras-missing", spot, message, "Install tf-keras in TensorFlow's version (pip install tf-keras).")
+    return Finding(
+        "tf-keras-missing", spot, message, "Install tf-keras in TensorFlow's version (pip install tf-keras)."
+    )
 
 
 _NOTED = {
@@ -200,7 +224,10 @@ def values(con):
 
 
 def mask_in_script(change):
-    message = "the script chooses its GPUs itself: its ZE_AFFINITY_MASK takes the place of the one that comes with a lease"
+    message = (
+        "the script chooses its GPUs itself: its ZE_AFFINITY_MASK takes the place of the one that comes "
+        "with a lease"
+    )
     return Finding("mask-in-script", change.spot, message, "Leave the choice to itexctl run --gpus N.")
 
 
@@ -244,17 +271,27 @@ def operators(con):
     flags = con.flags()
     if flags is None or flags.auto_jit != 2 or generation == "2.14":
         return
-    setting = next((item for item in con.environment if item.name == "TF_XLA_FLAGS" and item.before_import), None)
+    setting = next(
+        (item for item in con.environment if item.name == "TF_XLA_FLAGS" and item.before_import), None
+    )
     if con.value("custom_ops") == "true" and setting is not None:
-        message = "the script uses ITEX's own operators, which XLA cannot compile, while --tf_xla_auto_jit=2 sends everything to it"
+        message = (
+            "the script uses ITEX's own operators, which XLA cannot compile, while --tf_xla_auto_jit=2 "
+            "sends everything to it"
+        )
         yield Finding("auto-jit-custom-op", setting.change.spot, message, "Use --tf_xla_auto_jit=1.")
     known, override = con.at_import("ITEX_OPS_OVERRIDE")
     if known and (override or "").lower() in ("1", "true"):
         own = next((item for item in con.environment if item.name == "ITEX_OPS_OVERRIDE"), None)
         place = own or setting
         if place is not None:
-            message = "ops override puts ITEX's operators in place of TensorFlow's, which XLA cannot compile under --tf_xla_auto_jit=2"
-            yield Finding("keras3-8", place.change.spot, message, "Leave ops override off, or use --tf_xla_auto_jit=1.")
+            message = (
+                "ops override puts ITEX's operators in place of TensorFlow's, which XLA cannot compile "
+                "under --tf_xla_auto_jit=2"
+            )
+            yield Finding(
+                "keras3-8", place.change.spot, message, "Leave ops override off, or use --tf_xla_auto_jit=1."
+            )
 
 
 # ---- Keras ------------------------------------------------------------------------------------------
@@ -273,7 +310,10 @@ def legacy(con):
     if generation == "newest" and not assumed and native:
         for use in uses:
             if use.route == "keras" and use.version == "3" and is_import(use.spot):
-                message = "TF_USE_LEGACY_KERAS asks for Keras 2, and `keras` is Keras 3: ITEX leaves XLA off for a model of Keras 3"
+                message = (
+                    "TF_USE_LEGACY_KERAS asks for Keras 2, and `keras` is Keras 3: ITEX leaves XLA off for "
+                    "a model of Keras 3"
+                )
                 fix = "Import tf_keras in place of keras, or leave the variable out."
                 yield Finding("legacy-mismatch", use.spot, message, fix, rewrite="tf-keras")
     if known and variables.python_legacy(value) and con.run.installation.get("tf_keras_installed") == "false":
@@ -289,8 +329,13 @@ def legacy_unset(con, uses):
     use = next((use for use in uses if use.route == "tf_keras"), None)
     if use is None or flags is None or flags.auto_jit > 0 or con.native("ITEX_DISABLE_XLA") is not False:
         return
-    message = "the script uses tf_keras, and TF_USE_LEGACY_KERAS is not set: ITEX believes in Keras 3 and turns XLA on"
-    yield Finding("legacy-unset", use.spot, message, "Set TF_USE_LEGACY_KERAS=1 before TensorFlow is imported.")
+    message = (
+        "the script uses tf_keras, and TF_USE_LEGACY_KERAS is not set: ITEX believes in Keras 3 and turns "
+        "XLA on"
+    )
+    yield Finding(
+        "legacy-unset", use.spot, message, "Set TF_USE_LEGACY_KERAS=1 before TensorFlow is imported."
+    )
 
 
 def keras_at_import(con):
@@ -301,13 +346,26 @@ def keras_at_import(con):
     installed = con.run.installation.get("keras_installed")
     if installed in ("none", "2") and not con.run.reinstalled:
         what = "no keras is installed" if installed == "none" else "the installed keras is Keras 2"
-        message = f"ITEX imports Keras 3 with TensorFlow, and {what}: the process ends with status 0 without having begun"
-        yield Finding("keras-import-exit0", con.notes.tensorflow[0], message, 'Install Keras 3 (pip install "keras>=3").')
+        message = (
+            f"ITEX imports Keras 3 with TensorFlow, and {what}: the process ends with status 0 without "
+            "having begun"
+        )
+        yield Finding(
+            "keras-import-exit0",
+            con.notes.tensorflow[0],
+            message,
+            'Install Keras 3 (pip install "keras>=3").',
+        )
     known, backend = con.at_import("KERAS_BACKEND")
     by_script = any(item.name == "KERAS_BACKEND" for item in con.environment)
     if known and backend not in (None, "tensorflow") and not by_script:
-        message = f"KERAS_BACKEND={backend!r} in the environment: ITEX needs Keras on TensorFlow, and ends the process with status 0"
-        yield Finding("keras-backend", con.notes.tensorflow[0], message, "Run the job with KERAS_BACKEND=tensorflow.")
+        message = (
+            f"KERAS_BACKEND={backend!r} in the environment: ITEX needs Keras on TensorFlow, and ends the "
+            "process with status 0"
+        )
+        yield Finding(
+            "keras-backend", con.notes.tensorflow[0], message, "Run the job with KERAS_BACKEND=tensorflow."
+        )
 
 
 def mixed_keras(con):
@@ -343,7 +401,10 @@ def jit(con):
             message = "the model is jit-compiled, and ITEX runs without XLA here: nothing can compile it"
             yield Finding("jit-without-xla", jit_spot(setting), message, _JIT_FALSE, rewrite="jit-false")
         elif version == "3" and flags is not None and flags.auto_jit > 0:
-            message = "the model is jit-compiled by Keras, and TensorFlow clusters it for XLA as well (--tf_xla_auto_jit)"
+            message = (
+                "the model is jit-compiled by Keras, and TensorFlow clusters it for XLA as well "
+                "(--tf_xla_auto_jit)"
+            )
             if spared(con, generation):
                 yield Finding("keras-auto-jit", jit_spot(setting), message, _JIT_FALSE, rewrite="jit-false")
             else:
@@ -351,7 +412,9 @@ def jit(con):
 
 
 def spared(con, generation):
-    """Would ITEX's own check let a model pass that is not jit-compiled? Else it ends the process with status 0."""
+    """Would ITEX's own check let a model pass that is not jit-compiled? Else it ends the process with status
+    0.
+    """
     if generation != "newest":
         return True
     known, flags = con.at_import("TF_XLA_FLAGS")
@@ -393,7 +456,9 @@ def auto_jit_off(con):
                 continue
             told.add(key)
             if setting.jit == "auto":
-                yield Finding("auto-jit-off", spot, f"{what}: Keras 3's jit_compile='auto' is off for this model")
+                yield Finding(
+                    "auto-jit-off", spot, f"{what}: Keras 3's jit_compile='auto' is off for this model"
+                )
             elif not only_auto:
                 yield Finding("jit-turned-off", spot, f"{what}: Keras 3 sets jit_compile=True back to False")
 
@@ -421,7 +486,10 @@ def recurrent(con):
         if setting.jit == "off" or layer is None or support == "no" or layer in told:
             continue
         told.add(layer)
-        message = f"{layer.what}: whether Keras 3 compiles a model with it by jit depends on the devices that it finds"
+        message = (
+            f"{layer.what}: whether Keras 3 compiles a model with it by jit depends on the devices that it "
+            "finds"
+        )
         yield Finding("recurrent-jit", layer.spot, message, "Say jit_compile=False or True in compile().")
 
 
@@ -440,7 +508,10 @@ def mixed_jit(con):
     for word, setting in known[1:]:
         if word != known[0][0] and setting.spot != known[0][1].spot:
             line = known[0][1].spot.node.lineno
-            message = f"this model is compiled with another jit_compile than that of line {line}: no decision fits both"
+            message = (
+                f"this model is compiled with another jit_compile than that of line {line}: no decision "
+                "fits both"
+            )
             yield Finding("mixed-jit", setting.spot, message)
             return
 

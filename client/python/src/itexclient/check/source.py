@@ -1,7 +1,7 @@
 """A file of the script as Python reads it: bytes, text, lines, and why it could not be read.
 
-Python's rules decide: the byte order mark and the coding cookie, UTF-8 without one, universal newlines. Lines and columns
-are those of the file, from 1; a column counts characters.
+Python's rules decide: the byte order mark and the coding cookie, UTF-8 without one, universal newlines. Lines
+and columns are those of the file, from 1; a column counts characters.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ class Failure:
 
 
 class Source:
-    """shown: the path as the person gave it or would; path: where the file is; failure: None where text is set."""
+    """shown: the path as the person gave it or would; path: where the file is; failure: None where text is
+    set.
+    """
 
     def __init__(self, shown, path, data):
         self.shown = shown

@@ -5,7 +5,19 @@ from __future__ import annotations
 import ast
 
 from . import calls, expressions, imports
-from .interpreter import BREAK, CONTINUE, EXIT, MOST_STATES, RAISE, RETURN, Catching, Frame, Leaves, Loop, Scope
+from .interpreter import (
+    BREAK,
+    CONTINUE,
+    EXIT,
+    MOST_STATES,
+    RAISE,
+    RETURN,
+    Catching,
+    Frame,
+    Leaves,
+    Loop,
+    Scope,
+)
 from .values import (
     ABSENT,
     NONE,
@@ -24,7 +36,6 @@ from .values import (
     Scope as StrategyScope,
 )
 from .world import MAYBE, NO, YES
-
 
 MOST_UNROLLED = 16
 
@@ -56,7 +67,9 @@ def walk(run, statement):
 
 
 def walk_module(run, module, units):
-    """A module's own statements, in a frame of its own. What leaves it by an exception leaves the importer too."""
+    """A module's own statements, in a frame of its own. What leaves it by an exception leaves the importer
+    too.
+    """
     frame = Frame(Scope(module, None, module.table), None)
     run.frames.append(frame)
     before, tail = run.certain, run.tail
@@ -81,7 +94,9 @@ def walk_module(run, module, units):
 def gap(run, unit):
     """A cell that does not parse: what it was meant to do is not known, and may be mended and run."""
     place = ast.copy_location(ast.Pass(), ast.Pass(lineno=1, col_offset=0, end_lineno=1, end_col_offset=0))
-    run.unseen("a cell that does not parse", place, own=True, environment=imports.may_set_variables(unit.text))
+    run.unseen(
+        "a cell that does not parse", place, own=True, environment=imports.may_set_variables(unit.text)
+    )
 
 
 # ---- Simple statements ------------------------------------------------------------------------------
@@ -297,7 +312,9 @@ def for_loop(run, node):
 
 
 def few_elements(run, iterable, node):
-    """The elements of a short list that is known; None where the loop is not to be walked element by element."""
+    """The elements of a short list that is known; None where the loop is not to be walked
+    element by element.
+    """
     if any(isinstance(inner, (ast.Break, ast.Continue)) for inner in ast.walk(node)):
         return None
     elements = None
@@ -378,7 +395,9 @@ def nothing_changed(run):
 
 
 def widen(run):
-    """Constants that a turn has changed are unknown in later turns. False if the turn changed nothing that was there."""
+    """Constants that a turn has changed are unknown in later turns. False if the turn changed nothing that
+    was there.
+    """
     again = False
     for table, key, before in run.world.journal():
         if before is ABSENT:
@@ -435,8 +454,8 @@ def status_of_scope(value):
 def try_block(run, node):
     """The body is taken to go through, for a job whose own code fails is not the one that is asked about.
 
-    What may well fail is an import: then the handlers are a way from before it. Else they are one from behind the
-    body, so that what they change is seen.
+    What may well fail is an import: then the handlers are a way from before it. Else they are one from behind
+    the body, so that what they change is seen.
     """
     frame, base = run.frame, run.certain
     outcomes = {imports.outcome(run, statement) for statement in node.body}
@@ -482,7 +501,8 @@ def starts_of_handlers(run, catching, may_not_begin, body, flow):
 def handlers_of(run, node, names):
     """The handlers that are a way on; where it is known what is raised, the first that catches it.
 
-    What catches everything, and has nothing of the script behind it, is there to tell that the job has failed.
+    What catches everything, and has nothing of the script behind it, is there to tell that the job has
+    failed.
     """
     handlers = [handler for handler in node.handlers if not only_interrupts(handler)]
     if run.tail:
@@ -524,7 +544,9 @@ def handle(run, handler, states):
 
 
 def harmless(run, statement):
-    """Does the statement go through for certain: an import of what is there, a plain assignment, a definition?"""
+    """Does the statement go through for certain: an import of what is there, a plain assignment, a
+    definition?
+    """
     if isinstance(statement, (ast.Import, ast.ImportFrom)):
         return imports.outcome(run, statement) == "goes through"
     if isinstance(statement, (ast.Pass, ast.FunctionDef, ast.AsyncFunctionDef)):

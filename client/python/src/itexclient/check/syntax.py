@@ -57,7 +57,9 @@ def failure_of(error, text):
 
 
 def python2_sign(lines, line):
-    """(line, what is Python 2 about it): in the line of the error or just before it, else anywhere if it is sure."""
+    """(line, what is Python 2 about it): in the line of the error or just before it, else anywhere if it is
+    sure.
+    """
     near = [number for number in (line, line - 1) if 1 <= number <= len(lines)]
     for number in near:
         for pattern, what in _PYTHON2:

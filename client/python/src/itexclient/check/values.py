@@ -1,10 +1,11 @@
 """What a name of the script can stand for, as far as the analyser knows it.
 
-Values are compared by what they are (constants, dotted names) or by identity (everything that the script makes). What is
-not known is UNKNOWN: it stays that way through every operation, and no fact is ever drawn from it.
+Values are compared by what they are (constants, dotted names) or by identity (everything that the script
+makes). What is not known is UNKNOWN: it stays that way through every operation, and no fact is ever drawn
+from it.
 
-Things that the script changes in place keep their state in a Table, so that the world (world.py) can take changes back
-and join the two ways on which a condition may have been passed.
+Things that the script changes in place keep their state in a Table, so that the world (world.py) can take
+changes back and join the two ways on which a condition may have been passed.
 """
 
 from __future__ import annotations
@@ -55,7 +56,9 @@ NONE = Constant(None)
 
 
 class Text(Value):
-    """A string of which only parts are known: an unknown part is None, one made of a local rank is RANK_PART."""
+    """A string of which only parts are known: an unknown part is None, one made of a local
+    rank is RANK_PART.
+    """
 
     __slots__ = ("parts",)
     RANK_PART = object()
@@ -101,7 +104,9 @@ class External(Value):
 
 
 class Product(Value):
-    """Something that a module without a part in all this made: no layer, no model, and nothing made of it is one."""
+    """Something that a module without a part in all this made: no layer, no model, and nothing made of it is
+    one.
+    """
 
     __slots__ = ("path",)
 
@@ -337,7 +342,9 @@ class Sequence(Value):
 
 
 class Mapping(Value):
-    """A dict. The table has what is under constant keys; the state's items are values under keys that are not known."""
+    """A dict. The table has what is under constant keys; the state's items are values under keys that are not
+    known.
+    """
 
     __slots__ = ("table", "state")
 
@@ -355,9 +362,9 @@ class Mapping(Value):
 class KerasObject(Value):
     """A layer or model.
 
-    own: what it says of jit itself: "yes" (supports it), "no", "unknown", or "recurrent" (LSTM and GRU); in the table,
-    for the script may set it.
-    version: of the Keras that it is of, "2", "3" or None. in_strategy: "no", "maybe", "yes".
+    own: what it says of jit itself: "yes" (supports it), "no", "unknown", or "recurrent" (LSTM and GRU); in
+    the table, for the script may set it. version: of the Keras that it is of, "2", "3" or None. in_strategy:
+    "no", "maybe", "yes".
     """
 
     __slots__ = ("what", "kind", "model", "table", "version", "in_strategy", "spot", "scope", "owner", "seen")

@@ -1,4 +1,6 @@
-"""What is wrong with the value of a variable that a script sets: the parse rules of db/rules, for a place in a file."""
+"""What is wrong with the value of a variable that a script sets: the parse rules of db/rules, for a place in
+a file.
+"""
 
 from __future__ import annotations
 
@@ -66,13 +68,19 @@ def problem(name, value, generation):
 def flags(value, generation):
     if value and xla_flags.is_file(value):
         if generation == "newest":
-            what = "TF_XLA_FLAGS does not begin with '-': it is taken for the name of a file, and the newest ITEX makes it a missing one"
+            what = (
+                "TF_XLA_FLAGS does not begin with '-': it is taken for the name of a file, and the newest "
+                "ITEX makes it a missing one"
+            )
             return "xla-flags-file", what, "Put the flags themselves into TF_XLA_FLAGS."
         return None
     parsed = xla_flags.read(value, generation)
     if parsed.dies:
         words = " ".join(parsed.unknown) or "only blanks"
-        what = f"TF_XLA_FLAGS has what TensorFlow does not know as a flag ({words}): it ends the process at import"
+        what = (
+            f"TF_XLA_FLAGS has what TensorFlow does not know as a flag ({words}): it ends the process at "
+            "import"
+        )
         return "unknown-xla-flag", what, "Drop it; flags that begin with --xla_ belong into XLA_FLAGS."
     return None
 
@@ -80,14 +88,20 @@ def flags(value, generation):
 def device_filter(value, generation):
     if "level_zero" in value.lower():
         return None
-    what = f"SYCL_DEVICE_FILTER={value!r} has no level_zero: ITEX finds no GPU, says nothing, and the job trains on the CPU"
+    what = (
+        f"SYCL_DEVICE_FILTER={value!r} has no level_zero: ITEX finds no GPU, says nothing, and the job "
+        "trains on the CPU"
+    )
     return "silent-cpu", what, "Leave it out; ONEAPI_DEVICE_SELECTOR has taken its place."
 
 
 def memory_limit(value, generation):
     if is_integer(value):
         return None
-    what = f"ITEX_LIMIT_MEMORY_SIZE_IN_MB={value!r} is no whole number: the process aborts when it first allocates device memory"
+    what = (
+        f"ITEX_LIMIT_MEMORY_SIZE_IN_MB={value!r} is no whole number: the process aborts when it first "
+        "allocates device memory"
+    )
     return "memory-limit", what, "Give a number of MiB without a unit."
 
 
@@ -104,7 +118,10 @@ def verbose(value, generation):
 def mask(value, generation):
     if value == "" or _MASK.fullmatch(value):
         return None
-    what = f"ZE_AFFINITY_MASK={value!r} is no list of devices (0,1) or tiles (0.0,0.1): the driver ends the process"
+    what = (
+        f"ZE_AFFINITY_MASK={value!r} is no list of devices (0,1) or tiles (0.0,0.1): the driver ends the "
+        "process"
+    )
     return "affinity-mask", what, "Leave the choice of devices to itexctl run --gpus N."
 
 
@@ -125,7 +142,10 @@ def backend(value, generation):
 def keras_backend(value, generation):
     if value == "tensorflow" or generation != "newest":
         return None
-    what = f"KERAS_BACKEND={value!r}: ITEX needs Keras on TensorFlow and ends the process with status 0 at import"
+    what = (
+        f"KERAS_BACKEND={value!r}: ITEX needs Keras on TensorFlow and ends the process with status 0 at "
+        "import"
+    )
     return "keras-backend", what, "Set KERAS_BACKEND=tensorflow, or leave it out."
 
 

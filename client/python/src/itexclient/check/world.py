@@ -1,8 +1,8 @@
 """What the script has changed so far, in a form that can be taken back.
 
-Where a condition is not known, both ways are walked: each starts from the same world, what it changed is taken back,
-and then the two are joined, name by name. Everything that can change - names, attributes, lists, the process's
-environment, what has been imported - is in a Table and is changed through write().
+Where a condition is not known, both ways are walked: each starts from the same world, what it changed is
+taken back, and then the two are joined, name by name. Everything that can change - names, attributes, lists,
+the process's environment, what has been imported - is in a Table and is changed through write().
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Alternative:
 
 
 class World:
-    """version: another number whenever anything may have changed but the names of a function that only it sees.
+    """version: another number whenever anything may have changed but the names of a function that only it
+    sees.
 
     work: how much has been taken back and joined; it grows with the time that it takes.
     """

@@ -1,7 +1,7 @@
 """TF_XLA_FLAGS as TensorFlow reads it: which flags it has, and whether it kills the process.
 
-docs/itex.md, "How values are read", says how. The flags are those of db/rules/05-xla-flags.yaml; a test holds the two
-together.
+docs/itex.md, "How values are read", says how. The flags are those of db/rules/05-xla-flags.yaml; a test holds
+the two together.
 """
 
 from __future__ import annotations
@@ -106,7 +106,9 @@ def split(text):
 
 
 def flag_of(word, generation):
-    """(name, type) of the flag that takes the word. Up to 2.15 a boolean also takes longer names than its own."""
+    """(name, type) of the flag that takes the word. Up to 2.15 a boolean also takes longer names than its
+    own.
+    """
     known = [flag for flag in FLAGS if _GENERATIONS.index(flag[2]) <= _GENERATIONS.index(generation)]
     for name, kind, _ in known:
         if word.startswith(f"--{name}=") or (kind == "bool" and word == f"--{name}"):
