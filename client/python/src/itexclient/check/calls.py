@@ -22,6 +22,7 @@ from .values import (
     KerasObject,
     LocalModule,
     Mapping,
+    Maybe,
     Partial,
     Product,
     Rank,
@@ -30,6 +31,7 @@ from .values import (
     Super,
     Tensor,
     Text,
+    join,
     options_of,
 )
 from .values import (
@@ -83,7 +85,8 @@ def arguments_of(run, node):
         if keyword.arg is not None:
             arguments.keywords[keyword.arg] = value
         elif isinstance(value, Mapping):
-            arguments.keywords.update({key: one for key, one in value.table.items() if isinstance(key, str)})
+            for key, one, certain in value.entries():
+                arguments.keywords[key] = one if certain else UNKNOWN
             arguments.more_keywords = arguments.more_keywords or not value.complete
         else:
             arguments.more_keywords = True
@@ -152,7 +155,7 @@ def hand_over(run, value, seen=()):
             for entry, _ in option.items.entries:
                 hand_over(run, entry, (*seen, option))
         elif isinstance(option, Mapping) and option not in seen:
-            for entry in list(option.table.values()):
+            for _, entry, _ in option.entries():
                 hand_over(run, entry, (*seen, option))
         elif isinstance(option, Partial):
             hand_over(run, option.function, seen)
@@ -435,11 +438,7 @@ def method_of_external(run, receiver, name, arguments, node):
 
 
 def method_of_instance(run, receiver, name, arguments, node):
-    found = receiver.table.get(name, ABSENT)
-    if found is ABSENT:
-        in_class, _ = expressions.find_in_class(receiver.cls, name)
-        if in_class is not ABSENT:
-            found = expressions.bound(run, in_class, receiver, node)
+    found = expressions.own_attribute(run, receiver, name, node)
     if found is not ABSENT:
         return call(run, found, arguments, node)
     if receiver.keras is not None:
@@ -511,6 +510,8 @@ def method_of_mapping(run, receiver, name, arguments, node):
         if not known or (key.value not in receiver.table and not receiver.complete):
             return UNKNOWN
         found = receiver.table.get(key.value, default)
+        if isinstance(found, Maybe):
+            found = join(found.value, default)
         if name == "pop":
             run.write(receiver.table, key.value, ABSENT)
         elif name == "setdefault":
@@ -539,10 +540,12 @@ def empty_mapping(run, mapping, wholly):
 
 def view_of_mapping(mapping, name):
     entries = []
-    for key, value in mapping.table.items():
+    exact = mapping.complete
+    for key, value, certain in mapping.entries():
         pair = Sequence(Items([(Constant(key), True), (value, True)]))
-        entries.append(({"items": pair, "keys": Constant(key), "values": value}[name], True))
-    return Sequence(Items(entries, mapping.complete, mapping.complete))
+        entries.append(({"items": pair, "keys": Constant(key), "values": value}[name], certain))
+        exact = exact and certain
+    return Sequence(Items(entries, mapping.complete, exact))
 
 
 def update_mapping(run, mapping, arguments):
@@ -551,7 +554,7 @@ def update_mapping(run, mapping, arguments):
         if isinstance(other, Mapping):
             complete = complete and other.complete
             for key, value in list(other.table.items()):
-                run.write(mapping.table, key, value)
+                run.write(mapping.table, key, expressions.put_over(mapping, key, value))
         else:
             complete = False
     for key, value in arguments.keywords.items():

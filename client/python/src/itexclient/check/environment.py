@@ -109,7 +109,7 @@ def change_one(run, name, value, how, node, sure):
         value = UNKNOWN  # os.environ would raise TypeError
     if how == "setdefault":
         present = run.environment.get(name)
-        if present is not None and isinstance(present.value, Constant):
+        if present is not None and is_set(present.value):
             return
         if present is None:
             run.notes.reads.add(name)
@@ -124,6 +124,11 @@ def change_one(run, name, value, how, node, sure):
         how = "set"  # the script has unset it
     note(run, name, value, how, node, sure)
     run.write(run.environment, name, Entry(value))
+
+
+def is_set(value):
+    """Is a variable with this value there for certain?"""
+    return value is not None and all(isinstance(option, Constant) for option in options_of(value))
 
 
 def note(run, name, value, how, node, sure):
@@ -157,8 +162,9 @@ def update(run, arguments, node):
     """os.environ.update(...) and |=."""
     for other in arguments.positional:
         if isinstance(other, Mapping):
-            for name, value in list(other.table.items()):
-                change(run, Constant(name), value, "set", node)
+            for name, value, certain in other.entries():
+                ways = [lambda name=name, value=value: change(run, Constant(name), value, "set", node)]
+                run.either(ways if certain else [*ways, lambda: None], certain)
             if not other.complete:
                 forget(run, node)
         elif isinstance(other, Sequence) and other.items.complete:

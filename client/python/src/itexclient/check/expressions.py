@@ -22,11 +22,13 @@ from .values import (
     KerasObject,
     LocalModule,
     Mapping,
+    Maybe,
     Product,
     Rank,
     Sequence,
     Super,
     Tensor,
+    bare,
     join,
     truth,
 )
@@ -137,7 +139,8 @@ def hashable(value):
 def merge_mapping(mapping, other):
     """Into a mapping that nobody else has yet."""
     if isinstance(other, Mapping):
-        mapping.table.update(other.table)
+        for key, value in other.table.items():
+            mapping.table[key] = put_over(mapping, key, value)
         complete = mapping.complete and other.complete
     else:
         complete = False
@@ -293,6 +296,13 @@ def attribute_of(run, value, name, node):
     return UNKNOWN if handler is None else handler(run, value, name, node)
 
 
+def put_over(mapping, key, value):
+    """What mapping[key] is when another mapping, which has this value or Maybe it, is put over it."""
+    if not isinstance(value, Maybe):
+        return value
+    return mapping.table.join(key, mapping.table.get(key, ABSENT), value)
+
+
 def of_module(run, value, name, node):
     found = value.table.get(name, ABSENT)
     if found is not ABSENT:
@@ -300,13 +310,22 @@ def of_module(run, value, name, node):
     return imports.submodule(run, value, name)
 
 
+def own_attribute(run, instance, name, node):
+    """An attribute that the instance or its class has, ABSENT where neither is known to have it."""
+    found = instance.table.get(name, ABSENT)
+    if found is not ABSENT and not isinstance(found, Maybe):
+        return found
+    in_class, _ = find_in_class(instance.cls, name)
+    if in_class is ABSENT:
+        return bare(found)
+    in_class = bound(run, in_class, instance, node)
+    return in_class if found is ABSENT else join(found.value, in_class)
+
+
 def of_instance(run, value, name, node):
-    found = value.table.get(name, ABSENT)
+    found = own_attribute(run, value, name, node)
     if found is not ABSENT:
         return found
-    found, owner = find_in_class(value.cls, name)
-    if found is not ABSENT:
-        return bound(run, found, value, node)
     if value.keras is not None:
         return keras_objects.attribute_of_keras(run, value.keras, name, node)
     return UNKNOWN
@@ -416,9 +435,11 @@ def item_of_mapping(mapping, index):
     """The value of a known key; of another one, any of the values."""
     known = isinstance(index, Constant) and hashable(index.value)
     if known and index.value in mapping.table:
-        return mapping.table[index.value]
+        return bare(mapping.table[index.value])
     others = mapping.state["items"]
-    values = [value for value, _ in others.entries] + ([] if known else list(mapping.table.values()))
+    values = [value for value, _ in others.entries] + (
+        [] if known else [one for _, one, _ in mapping.entries()]
+    )
     return join_all(values) if values and others.complete else UNKNOWN
 
 
@@ -526,7 +547,7 @@ def keep_under_unknown_key(run, mapping, value):
     others = mapping.state["items"]
     run.write(mapping.state, "items", Items((*others.entries, (value, False)), others.complete, False))
     for key, before in list(mapping.table.items()):
-        run.write(mapping.table, key, join(before, value))
+        run.write(mapping.table, key, mapping.table.join(key, before, value))
 
 
 def delete(run, target):
@@ -559,6 +580,8 @@ def iterate(run, value, node):
             )
     elif isinstance(value, Mapping) and value.complete:
         elements = [Constant(key) for key in value.table]
+        if elements and not any(certain for _, _, certain in value.entries()):
+            return join_all(elements), False
     elif isinstance(value, (Product, Tensor)):
         return value, False
     else:

@@ -18,6 +18,7 @@ from .values import (
     KerasObject,
     LocalModule,
     Mapping,
+    Maybe,
     Partial,
     Product,
     Rank,
@@ -88,7 +89,7 @@ def reach(run, path, node):
     """The thing behind a dotted name, noting that the script reaches for it."""
     set_here = run.patched.get(path)
     if set_here is not None:
-        return set_here
+        return UNKNOWN if isinstance(set_here, Maybe) else set_here
     route, rest = keras_objects.route_of(path)
     if route and rest:
         keras_objects.used(run, route, rest, node)
@@ -180,7 +181,7 @@ def is_interesting(value, depth=0):
         )
     if isinstance(value, Mapping):
         return not value.complete or any(
-            depth > 3 or is_interesting(one, depth + 1) for one in value.table.values()
+            depth > 3 or is_interesting(one, depth + 1) for _, one, _ in value.entries()
         )
     return not isinstance(value, (Constant, Product, Rank, Function, Bound, Partial)) and not hasattr(
         value, "parts"
@@ -256,7 +257,7 @@ def defer_functions(run, value, depth=0):
             for one, _ in option.items.entries:
                 defer_functions(run, one, depth + 1)
         elif isinstance(option, Mapping) and depth < 3:
-            for one in list(option.table.values()):
+            for _, one, _ in option.entries():
                 defer_functions(run, one, depth + 1)
 
 
@@ -283,7 +284,7 @@ def decorator_result(product, arguments):
 def method_of_product(run, product, name, arguments, node):
     stored = run.products.get((product.path, name))
     if stored is not None:
-        return calls.call(run, stored, arguments, node)
+        return calls.call(run, join(product, stored), arguments, node)
     if product.path.startswith("tensorflow.") and name in ("set_jit",):
         tensorflow_calls.call(run, "tensorflow.config.optimizer.set_jit", arguments, node)
     for value in arguments.values():
@@ -305,4 +306,4 @@ def keep_in(run, product, arguments):
 
 def attribute_of_product(run, product, name):
     stored = run.products.get((product.path, name))
-    return product if stored is None else stored
+    return product if stored is None else join(product, stored)

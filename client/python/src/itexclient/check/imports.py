@@ -164,7 +164,7 @@ def load(run, name, node, members=()):
     parts = name.split(".")
     replaced = run.replaced.get(name)
     if replaced is not None:
-        return replaced
+        return replaced_module(run, replaced, node)
     value = loaded(run, parts[0], node, importing=True, full=name)
     for number in range(1, len(parts)):
         value = step_into(run, value, parts[: number + 1], node)
@@ -175,6 +175,14 @@ def load(run, name, node, members=()):
             if member_name not in value.table and member_name != "*":
                 submodule(run, value, member_name, node)
     return value
+
+
+def replaced_module(run, replaced, node):
+    """What the script has put into sys.modules, in every run or in some."""
+    if isinstance(replaced, (External, LocalModule)):
+        return replaced
+    run.unseen("sys.modules is changed", node)
+    return UNKNOWN
 
 
 def step_into(run, value, parts, node):
@@ -195,7 +203,7 @@ def loaded(run, top, node, importing=False, full=None):
     """The top-level module of this name; runs it where it is the script's own and has not been run."""
     replaced = run.replaced.get(top)
     if replaced is not None:
-        return replaced
+        return replaced_module(run, replaced, node)
     place = run.finder.find(top)
     if place is not None and place.kind in ("local", "namespace") and not standing_is_taken(run, top, place):
         return local_module(run, top, place, node)

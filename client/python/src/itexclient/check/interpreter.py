@@ -16,7 +16,7 @@ import sys
 from collections import namedtuple
 
 from .environment import EnvironmentTable, legacy_now
-from .values import ABSENT, Bound, Constant, Function, Instance, ItemsTable, Table, options_of
+from .values import ABSENT, Bound, Constant, Function, Instance, ItemsTable, KeyTable, Table, options_of
 from .world import MAYBE, NO, YES, Status, World
 
 Spot = namedtuple("Spot", "unit node")
@@ -174,8 +174,8 @@ class Interpreter:
         self.order = ItemsTable(first=frozenset({"none"}))  # what may have been imported first by now
         self.environment = EnvironmentTable()
         self.loaded = Status()  # modules of the script: YES where they have been run
-        self.replaced = Table()  # sys.modules as the script has changed it
-        self.patched = Table()  # attributes of others' modules that the script has set
+        self.replaced = KeyTable()  # sys.modules as the script has changed it
+        self.patched = KeyTable()  # attributes of others' modules that the script has set
         self.products = Table()  # what the script has put into others' objects
         self.chosen = Status()  # which Keras a route has got, once it has been used
         self.modules = {}

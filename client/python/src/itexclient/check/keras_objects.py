@@ -17,9 +17,11 @@ from .values import (
     Items,
     KerasObject,
     Mapping,
+    Maybe,
     Product,
     Sequence,
     Tensor,
+    bare,
     options_of,
 )
 
@@ -209,8 +211,8 @@ def tensors_in(value, sure=True, depth=0):
                 found, complete = found + inner, complete and inner_complete
         elif isinstance(option, Mapping) and depth < 4:
             complete = complete and option.complete
-            for entry in option.table.values():
-                inner, inner_complete = tensors_in(entry, certain, depth + 1)
+            for _, entry, entry_sure in option.entries():
+                inner, inner_complete = tensors_in(entry, certain and entry_sure, depth + 1)
                 found, complete = found + inner, complete and inner_complete
         elif not isinstance(option, Constant):
             complete = False
@@ -606,7 +608,7 @@ def flatten(keras):
             complete = complete and value.complete
             if id(value) not in seen:
                 seen.add(id(value))
-                todo += [(entry, certain) for entry in value.table.values()]
+                todo += [(entry, certain and sure) for _, entry, sure in value.entries()]
         elif isinstance(value, KerasObject):
             if (value, certain) in seen or (value, True) in seen:
                 continue
@@ -616,7 +618,8 @@ def flatten(keras):
             complete = complete and parts.complete
             todo += [(entry, certain and sure) for entry, sure in parts.entries]
             if value.owner is not None:
-                todo += [(entry, certain) for entry in value.owner.table.values()]
+                own = value.owner.table.values()
+                todo += [(bare(entry), certain and not isinstance(entry, Maybe)) for entry in own]
         elif value is UNKNOWN:
             complete = False
     return found, complete

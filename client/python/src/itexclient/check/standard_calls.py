@@ -56,7 +56,7 @@ def namespace(run, arguments, node):
     value = arguments.get(0, None)
     if isinstance(value, Instance):
         made = Mapping(False)
-        made.table.update({key: one for key, one in value.table.items() if isinstance(key, str)})
+        made.table.update(value.table)
         return made
     return Product("argparse.namespace") if isinstance(value, Product) else UNKNOWN
 

@@ -322,7 +322,9 @@ def few_elements(run, iterable, node):
         elements = [Constant(one, iterable.at_hand) for one in iterable.value]
     elif isinstance(iterable, Sequence) and iterable.items.exact and iterable.items.complete:
         elements = [value for value, _ in iterable.items.entries]
-    elif isinstance(iterable, Mapping) and iterable.complete:
+    elif (
+        isinstance(iterable, Mapping) and iterable.complete and all(sure for _, _, sure in iterable.entries())
+    ):
         elements = [Constant(key) for key in iterable.table]
     if elements is None or run.unrolling * max(len(elements), 1) > MOST_UNROLLED:
         return None

@@ -199,7 +199,7 @@ class Instance(Value):
 
     def __init__(self, cls, certain):
         self.cls = cls
-        self.table = Table()
+        self.table = KeyTable()
         self.keras = None
         self.certain = certain
 
@@ -277,6 +277,45 @@ class Table(dict):
         return join(left, right)
 
 
+class Maybe(Value):
+    """In a table whose keys can be asked for: this value, or no such key."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value):
+        self.value = value
+
+    def __eq__(self, other):
+        return isinstance(other, Maybe) and self.value == other.value
+
+    def __hash__(self):
+        return hash(("maybe", self.value))
+
+
+class KeyTable(Table):
+    """A table where it matters whether a key is there: of a dict, of an object whose class
+    has a value of that name.
+    """
+
+    __slots__ = ()
+
+    def join(self, key, left, right):
+        if (
+            left is not ABSENT
+            and right is not ABSENT
+            and not isinstance(left, Maybe)
+            and not isinstance(right, Maybe)
+        ):
+            return join(left, right)
+        values = [bare(value) for value in (left, right) if value is not ABSENT]
+        return Maybe(values[0] if len(values) == 1 else join(*values))
+
+
+def bare(value):
+    """The value of a Maybe, where it is there."""
+    return value.value if isinstance(value, Maybe) else value
+
+
 class Items:
     """The state of a list or of a model's parts: (value, certain) each.
 
@@ -349,9 +388,13 @@ class Mapping(Value):
     __slots__ = ("table", "state")
 
     def __init__(self, complete=True):
-        self.table = Table()
+        self.table = KeyTable()
         self.state = ItemsTable()
         self.state["items"] = Items((), complete)
+
+    def entries(self):
+        """(key, value, is it there for certain) of what is under constant keys."""
+        return [(key, bare(value), not isinstance(value, Maybe)) for key, value in self.table.items()]
 
     @property
     def complete(self):
