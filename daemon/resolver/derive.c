@@ -1,6 +1,6 @@
 /*
- * What follows from the facts that are given: generation, effective NPD and XLA, jit, ITEX's Keras check, tiles,
- * selectors under a mask, and the mode. Three-valued throughout: an unknown operand makes the result unknown only
+ * What follows from the facts that are given: generation, effective NPD and XLA, jit, ITEX's Keras check, tiles and
+ * the mode. Three-valued throughout: an unknown operand makes the result unknown only
  * where it matters.
  */
 #include "daemon/resolver/parse.h"
@@ -145,22 +145,6 @@ static uint8_t tile_pair(const uint8_t *numbers)
     return itex == TILE_ITEX_FALSE ? TILE_PAIR_ITEX_OFF : TILE_PAIR_SYCL_OFF;
 }
 
-static uint8_t selector_under_mask(const struct base *base, const struct state *state)
-{
-    const uint8_t *numbers = state->numbers;
-    unsigned lowest;
-
-    if (!numbers[FACT_AFFINITY_MASK] || !numbers[FACT_SELECTOR])
-        return SELECTOR_UNDER_MASK_UNKNOWN;
-    if (numbers[FACT_AFFINITY_MASK] != AFFINITY_MASK_VALID || numbers[FACT_SELECTOR] != SELECTOR_ORDINALS)
-        return SELECTOR_UNDER_MASK_NO;
-    if (!selector_lowest_ordinal(state_value(base, state, VARIABLE_ONEAPI_DEVICE_SELECTOR), &lowest))
-        return SELECTOR_UNDER_MASK_POSSIBLE;
-    return lowest >= affinity_mask_entries(state_value(base, state, VARIABLE_ZE_AFFINITY_MASK))
-               ? SELECTOR_UNDER_MASK_NONE_LEFT
-               : SELECTOR_UNDER_MASK_POSSIBLE;
-}
-
 void derive_facts(const struct base *base, struct state *state)
 {
     uint8_t *numbers = state->numbers;
@@ -169,7 +153,7 @@ void derive_facts(const struct base *base, struct state *state)
     numbers[FACT_JIT_EFFECTIVE] = jit_effective(numbers);
     numbers[FACT_KERAS_CHECK] = keras_check(base, numbers);
     numbers[FACT_TILE_PAIR] = tile_pair(numbers);
-    numbers[FACT_SELECTOR_UNDER_MASK] = selector_under_mask(base, state);
+    derive_gpus(base, state);
 }
 
 enum mode derive_mode(const uint8_t *numbers)

@@ -4,6 +4,7 @@
  */
 #include "daemon/resolver/input.h"
 
+#include "daemon/resolver/gpus.h"
 #include "daemon/resolver/version.h"
 
 #include <errno.h>
@@ -89,6 +90,7 @@ static int read_oversized(struct base *base, struct input_notes *notes)
 static int check_fact(const struct input_fact *fact, enum fact_id id, uint8_t *number, char *error, size_t size)
 {
     const struct fact_info *info = &fact_table[id];
+    struct gpus cards;
     int value;
 
     if (info->origin == FACT_DERIVED)
@@ -100,6 +102,9 @@ static int check_fact(const struct input_fact *fact, enum fact_id id, uint8_t *n
         *number = strcmp(fact->value, "unknown") != 0;
         if ((id == FACT_ITEX || id == FACT_TENSORFLOW) && *number && !version_names_generation(fact->value))
             return refuse(error, size, "%s: '%s' is neither a version such as 2.15.0.3 nor newest", fact->name,
+                          fact->value);
+        if (id == FACT_CARDS && *number && !gpus_read(fact->value, &cards))
+            return refuse(error, size, "%s: '%s' is no list of how many tiles each card has, such as 2,2", fact->name,
                           fact->value);
         return 0;
     }

@@ -99,22 +99,26 @@ unsigned parse_native_integer(const char *value)
     return decimal(value, strlen(value), false, &number) ? INTEGER_VALID : INTEGER_INVALID;
 }
 
-unsigned parse_python_integer(const char *value)
+/* std::stoi takes blanks, a sign and digits of 32 bits, and whatever follows them. */
+static bool begins_with_int(const char *value)
 {
-    size_t length = strlen(value);
-    bool digit_before = false;
+    const char *digits;
+    int32_t number;
+    size_t length;
 
-    trim(&value, &length);
-    if (length && (*value == '-' || *value == '+')) {
+    while (is_blank(*value))
         value++;
-        length--;
-    }
-    for (size_t i = 0; i < length; i++) {
-        if (value[i] == '_' ? !digit_before : !is_digit(value[i]))
-            return INTEGER_INVALID;
-        digit_before = value[i] != '_';
-    }
-    return digit_before ? INTEGER_VALID : INTEGER_INVALID;
+    digits = value + (*value == '-' || *value == '+');
+    for (length = (size_t)(digits - value); is_digit(value[length]); length++)
+        ;
+    return is_digit(*digits) && parse_int32(value, length, &number);
+}
+
+unsigned parse_verbose(const char *value)
+{
+    if (!begins_with_int(value))
+        return READ_NEVER;
+    return parse_native_integer(value) == INTEGER_VALID ? READ_TWICE : READ_ONCE;
 }
 
 unsigned parse_hierarchy(const char *value)
@@ -130,7 +134,9 @@ unsigned parse_backend(const char *value)
 {
     if (strcasecmp(value, "cpu") == 0)
         return BACKEND_IS_CPU;
-    return strcasecmp(value, "gpu") == 0 ? BACKEND_IS_GPU : BACKEND_IS_OTHER;
+    if (strcasecmp(value, "gpu") == 0)
+        return BACKEND_IS_GPU;
+    return strcasecmp(value, "auto") == 0 ? BACKEND_IS_AUTO : BACKEND_IS_OTHER;
 }
 
 unsigned parse_device_filter(const char *value)
@@ -158,7 +164,9 @@ static unsigned answer(enum fact_id fact, const char *value)
     case PARSER_STRICT_BOOL:
         return parse_strict_bool(value);
     case PARSER_INTEGER:
-        return fact == FACT_VERBOSE ? parse_python_integer(value) : parse_native_integer(value);
+        return parse_native_integer(value);
+    case PARSER_VERBOSE:
+        return parse_verbose(value);
     case PARSER_HIERARCHY:
         return parse_hierarchy(value);
     case PARSER_BACKEND:

@@ -12,10 +12,11 @@ enum { ANSWER_FALSE, ANSWER_TRUE, ANSWER_BAD };
 enum { SPELLING_READ, SPELLING_MISREAD };
 enum { PRESENCE_SET };
 enum { INTEGER_VALID, INTEGER_INVALID };
+enum { READ_TWICE, READ_ONCE, READ_NEVER };
 enum { TREE_FLAT, TREE_COMPOSITE, TREE_COMBINED, TREE_OTHER };
-enum { BACKEND_IS_CPU, BACKEND_IS_GPU, BACKEND_IS_OTHER };
+enum { BACKEND_IS_CPU, BACKEND_IS_GPU, BACKEND_IS_AUTO, BACKEND_IS_OTHER };
 enum { FILTER_LEVEL_ZERO, FILTER_OTHER };
-enum { MASK_EMPTY, MASK_VALID, MASK_INVALID };
+enum { MASK_EMPTY, MASK_VALID, MASK_ODD, MASK_INVALID };
 enum { SELECT_INVALID, SELECT_ALL, SELECT_ORDINALS, SELECT_OTHER };
 enum { KERAS_ON_TENSORFLOW, KERAS_ON_OTHER };
 
@@ -25,7 +26,7 @@ unsigned parse_python_legacy(const char *value);
 unsigned parse_native_spelling(const char *value);
 unsigned parse_strict_bool(const char *value);
 unsigned parse_native_integer(const char *value); /* 64 bits, blanks around it, no '+' */
-unsigned parse_python_integer(const char *value); /* as int(): any length, '_' between digits */
+unsigned parse_verbose(const char *value);        /* by std::stoi, and later as parse_native_integer */
 unsigned parse_hierarchy(const char *value);
 unsigned parse_backend(const char *value);
 unsigned parse_device_filter(const char *value);
@@ -35,13 +36,6 @@ unsigned parse_keras_backend(const char *value);
 
 /* The value of an environment fact for its variable's text. Not for the parsers of TF_XLA_FLAGS. */
 uint8_t parse_fact(enum fact_id fact, const char *value);
-
-/* How many entries a valid affinity mask has. */
-unsigned affinity_mask_entries(const char *value);
-
-/* The lowest device number that a selector accepts; false where it also accepts devices that are not numbered,
- * or none. */
-bool selector_lowest_ordinal(const char *value, unsigned *lowest);
 
 /* A decimal number with an optional sign and blanks around it, in 32 bits; as absl::SimpleAtoi. */
 bool parse_int32(const char *text, size_t length, int32_t *out);

@@ -1,10 +1,11 @@
 /*
- * ZE_AFFINITY_MASK and ONEAPI_DEVICE_SELECTOR.
+ * ONEAPI_DEVICE_SELECTOR: terms `backend:devices` separated by ';', a term with '!' before it discards. Devices are
+ * '*', a kind, or N, N.M, N.M.K, where a '*' may stand for a part if all parts behind it are '*' too.
  *
- * A mask is a list of N or N.M. A selector is a list of terms `backend:devices` separated by ';', a term with '!'
- * before it discards; devices are '*', a kind, or N, N.M, N.M.K where each part may be '*'. Only what the rules
- * ask is worked out: whether the SYCL runtime takes the text at all, and which Level Zero devices it names.
+ * Where no term accepts, everything is accepted but the whole of each backend that a term discards from; no term at
+ * all accepts nothing. Discarding a tile takes its card.
  */
+#include "daemon/resolver/gpus.h"
 #include "daemon/resolver/parse.h"
 
 #include <string.h>
@@ -30,180 +31,307 @@ static bool next_piece(const char **rest, const char *end, char separator, struc
     return true;
 }
 
-static bool is_number(struct span piece)
-{
-    if (piece.length == 0)
-        return false;
-    for (size_t i = 0; i < piece.length; i++)
-        if (piece.text[i] < '0' || piece.text[i] > '9')
-            return false;
-    return true;
-}
-
 static bool equals(struct span piece, const char *word)
 {
     return strlen(word) == piece.length && strncasecmp(piece.text, word, piece.length) == 0;
 }
 
-static bool mask_entry_valid(struct span entry)
-{
-    const char *rest = entry.text;
-    struct span part;
-    unsigned parts = 0;
+/* ---- One device ------------------------------------------------------------------------------------------- */
 
-    while (next_piece(&rest, entry.text + entry.length, '.', &part)) {
-        if (!is_number(part))
-            return false;
-        parts++;
-    }
-    return parts <= 2;
-}
+#define PARTS_MAX 3
+#define EVERY UINT32_MAX
+#define NEVER (UINT32_MAX - 1) /* a negative number */
 
-unsigned parse_affinity_mask(const char *value)
-{
-    const char *rest = value;
-    const char *end = value + strlen(value);
-    struct span entry;
-
-    if (*value == '\0')
-        return MASK_EMPTY;
-    while (next_piece(&rest, end, ',', &entry))
-        if (!mask_entry_valid(entry))
-            return MASK_INVALID;
-    return MASK_VALID;
-}
-
-unsigned affinity_mask_entries(const char *value)
-{
-    unsigned entries = 1;
-
-    for (; *value; value++)
-        entries += *value == ',';
-    return entries;
-}
-
-/* What a selector says about Level Zero devices. */
-struct selection {
-    bool valid;
-    bool accepts;  /* some term accepts rather than discards */
-    bool every;    /* all Level Zero GPUs, by '*' or gpu */
-    bool other;    /* something that is neither every nor numbered: another backend or kind */
-    bool ordinals; /* names devices by number, accepting or discarding */
-    bool discards;
-    unsigned lowest; /* accepted number; UINT32_MAX: none */
+struct device_name {
+    bool gpu;  /* its kind is GPU, or any */
+    bool kind; /* named by its kind */
+    unsigned parts;
+    uint32_t part[PARTS_MAX]; /* a number, or EVERY */
 };
 
-enum device_word { DEVICE_EVERY, DEVICE_NUMBER, DEVICE_KIND, DEVICE_BAD };
-
-static enum device_word read_device(struct span device, unsigned *number)
+/* A number as std::stoi takes it: blanks and a sign before it, anything behind it. A negative one names nothing. */
+static bool read_number(struct span text, uint32_t *out)
 {
-    const char *rest = device.text;
-    struct span part;
-    unsigned parts = 0;
+    bool negative = false;
+    uint64_t number = 0;
+    size_t i = 0;
 
-    if (equals(device, "*") || equals(device, "gpu"))
-        return DEVICE_EVERY;
-    if (equals(device, "cpu") || equals(device, "fpga") || equals(device, "acc"))
-        return DEVICE_KIND;
-    *number = 0;
-    while (next_piece(&rest, device.text + device.length, '.', &part)) {
-        if (!is_number(part) && !equals(part, "*"))
-            return DEVICE_BAD;
-        if (parts++ == 0)
-            for (size_t i = 0; i < part.length && part.text[i] != '*' && *number < 100000; i++)
-                *number = *number * 10 + (unsigned)(part.text[i] - '0');
+    while (i < text.length && (text.text[i] == ' ' || (text.text[i] >= '\t' && text.text[i] <= '\r')))
+        i++;
+    if (i < text.length && (text.text[i] == '-' || text.text[i] == '+'))
+        negative = text.text[i++] == '-';
+    if (i == text.length || text.text[i] < '0' || text.text[i] > '9')
+        return false;
+    for (; i < text.length && text.text[i] >= '0' && text.text[i] <= '9'; i++) {
+        number = number * 10 + (uint64_t)(text.text[i] - '0');
+        if (number > INT32_MAX)
+            return false;
     }
-    if (parts > 3)
-        return DEVICE_BAD;
-    return *device.text == '*' ? DEVICE_EVERY : DEVICE_NUMBER;
+    *out = negative && number ? NEVER : (uint32_t)number;
+    return true;
 }
 
-static bool is_backend(struct span name)
+static bool read_kind(struct span text, struct device_name *device)
 {
-    static const char *const others[] = {"opencl", "cuda", "hip", "esimd_emulator", "native_cpu"};
+    static const char *const kinds[] = {"gpu", "cpu", "fpga"};
 
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (equals(text, kinds[i])) {
+            device->kind = true;
+            device->gpu = i == 0;
+            return true;
+        }
+    return false;
+}
+
+/* False where the runtime throws. */
+static bool read_device(struct span text, struct device_name *device)
+{
+    const char *rest = text.text;
+    struct span part;
+
+    *device = (struct device_name){.gpu = true};
+    while (next_piece(&rest, text.text + text.length, '.', &part)) {
+        unsigned n = device->parts;
+
+        if (part.length == 0)
+            continue;
+        if (n == PARTS_MAX || (device->kind && n > 0))
+            return false;
+        device->parts++;
+        if (equals(part, "*"))
+            device->part[n] = EVERY;
+        else if (n == 0 && read_kind(part, device))
+            continue;
+        else if (!read_number(part, &device->part[n]) || (n > 0 && device->part[n - 1] == EVERY))
+            return false;
+    }
+    return device->parts > 0;
+}
+
+/* ---- One term --------------------------------------------------------------------------------------------- */
+
+struct term {
+    bool discards;
+    bool level_zero, opencl;
+    struct span devices;
+};
+
+/* False where the runtime throws. */
+static bool read_term(struct span text, struct term *term)
+{
+    static const char *const others[] = {"cuda", "hip", "native_cpu", "host"};
+    const char *rest = text.text;
+    struct span backend, more;
+    bool known;
+
+    *term = (struct term){.discards = text.length && *text.text == '!'};
+    if (term->discards) {
+        rest++;
+        text.text++;
+        text.length--;
+    }
+    if (!next_piece(&rest, text.text + text.length, ':', &backend) || !rest ||
+        !next_piece(&rest, text.text + text.length, ':', &term->devices) || term->devices.length == 0 ||
+        next_piece(&rest, text.text + text.length, ':', &more))
+        return false;
+    term->level_zero = equals(backend, "level_zero") || equals(backend, "*");
+    term->opencl = equals(backend, "opencl") || equals(backend, "*");
+    known = term->level_zero || term->opencl;
     for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (equals(name, others[i]))
+        known |= equals(backend, others[i]);
+    return known;
+}
+
+/* Cuts the next term that has anything in it. */
+static bool next_term(const char **rest, const char *end, struct span *text)
+{
+    while (next_piece(rest, end, ';', text))
+        if (text->length > 0)
             return true;
     return false;
 }
 
-static void read_devices(struct span devices, bool discard, bool level_zero, struct selection *out)
+static bool next_device(const char **rest, const struct term *term, struct span *text)
 {
-    const char *rest = devices.text;
-    struct span device;
+    while (next_piece(rest, term->devices.text + term->devices.length, ',', text))
+        if (text->length > 0)
+            return true;
+    return false;
+}
 
-    while (next_piece(&rest, devices.text + devices.length, ',', &device)) {
-        unsigned number = UINT32_MAX;
-        enum device_word word = read_device(device, &number);
+/* ---- The text as a whole ---------------------------------------------------------------------------------- */
 
-        if (word == DEVICE_BAD) {
-            out->valid = false;
-        } else if (word == DEVICE_NUMBER && level_zero) {
-            out->ordinals = true;
-            if (!discard && number < out->lowest)
-                out->lowest = number;
-        } else if (!discard && word == DEVICE_EVERY && level_zero) {
-            out->every = true;
-        } else if (!discard) {
-            out->other = true;
+/* What of it the rules ask. */
+struct shape {
+    bool every;    /* all of Level Zero's GPUs are accepted */
+    bool ordinals; /* names some of them by number, accepting or discarding */
+    bool discards;
+};
+
+static bool read_shape(const char *value, struct shape *shape)
+{
+    const char *end = value + strlen(value), *terms = value;
+    struct span text;
+    struct term term;
+
+    *shape = (struct shape){.every = false};
+    while (next_term(&terms, end, &text)) {
+        const char *devices;
+        struct device_name device;
+
+        if (!read_term(text, &term))
+            return false;
+        shape->discards |= term.discards;
+        devices = term.devices.text;
+        while (next_device(&devices, &term, &text)) {
+            if (!read_device(text, &device))
+                return false;
+            if (!term.level_zero || !device.gpu)
+                continue;
+            shape->every |= !term.discards && (device.kind || device.part[0] == EVERY);
+            shape->ordinals |= !device.kind && device.part[0] != EVERY;
         }
     }
-}
-
-static void read_term(struct span term, struct selection *out)
-{
-    bool discard = term.length && *term.text == '!';
-    const char *colon;
-    struct span backend;
-    struct span devices;
-    bool level_zero;
-
-    if (discard) {
-        term.text++;
-        term.length--;
-    }
-    colon = memchr(term.text, ':', term.length);
-    if (!colon) {
-        out->valid = false;
-        return;
-    }
-    backend = (struct span){term.text, (size_t)(colon - term.text)};
-    devices = (struct span){colon + 1, term.length - backend.length - 1};
-    level_zero = equals(backend, "level_zero") || equals(backend, "*");
-    if (!level_zero && !is_backend(backend))
-        out->valid = false;
-    out->accepts |= !discard;
-    out->discards |= discard;
-    read_devices(devices, discard, level_zero, out);
-}
-
-static struct selection read_selector(const char *value)
-{
-    struct selection out = {.valid = true, .lowest = UINT32_MAX};
-    const char *rest = value;
-    struct span term;
-
-    while (next_piece(&rest, value + strlen(value), ';', &term))
-        read_term(term, &out);
-    return out;
+    return *value != '\0';
 }
 
 unsigned parse_selector(const char *value)
 {
-    struct selection selection = read_selector(value);
+    struct shape shape;
 
-    if (!selection.valid || !selection.accepts)
+    if (!read_shape(value, &shape))
         return SELECT_INVALID;
-    if (selection.ordinals)
+    if (shape.ordinals)
         return SELECT_ORDINALS;
-    return selection.every && !selection.discards ? SELECT_ALL : SELECT_OTHER;
+    return shape.every && !shape.discards ? SELECT_ALL : SELECT_OTHER;
 }
 
-bool selector_lowest_ordinal(const char *value, unsigned *lowest)
-{
-    struct selection selection = read_selector(value);
+/* ---- What it leaves --------------------------------------------------------------------------------------- */
 
-    *lowest = selection.lowest;
-    return selection.valid && selection.lowest != UINT32_MAX && !selection.every && !selection.other;
+enum { TAKEN = 1, BELOW = 2 }; /* the card itself; its tiles, each by itself */
+
+struct selection {
+    const struct gpus *listed;
+    uint8_t gpus[GPUS_MAX]; /* where the listed are exact */
+    bool accepts;           /* some term does, of any backend */
+    bool some;              /* something that is listed may be accepted, where they are not exact */
+    bool cards;             /* with `some`: cards, not only tiles by themselves */
+    bool opencl;
+    bool discarded_from; /* Level Zero */
+    bool opencl_discarded_from;
+};
+
+static unsigned matches(const struct gpus *listed, const struct device_name *device, unsigned index)
+{
+    unsigned tiles = listed->tiles[index];
+
+    if (!device->kind && device->part[0] != EVERY && device->part[0] != index)
+        return 0;
+    if (device->parts == 1)
+        return TAKEN;
+    /* No engine is listed below a tile. */
+    return device->parts == 2 && tiles > 0 && (device->part[1] == EVERY || device->part[1] < tiles) ? BELOW : 0;
+}
+
+static void accept(struct selection *selection, const struct device_name *device)
+{
+    const struct gpus *listed = selection->listed;
+
+    for (unsigned i = 0; listed->exact && i < listed->n; i++)
+        selection->gpus[i] |= (uint8_t)matches(listed, device, i);
+    if (listed->exact || device->parts == 3 ||
+        (!device->kind && device->part[0] != EVERY && device->part[0] >= listed->n))
+        return;
+    selection->some = true;
+    selection->cards |= device->parts == 1;
+}
+
+static void discard(struct selection *selection, const struct device_name *device)
+{
+    for (unsigned i = 0; selection->listed->exact && i < selection->listed->n; i++)
+        if (device->kind || device->part[0] == EVERY || device->part[0] == i)
+            selection->gpus[i] = 0;
+    if (device->kind || device->part[0] == EVERY)
+        selection->some = selection->cards = false;
+}
+
+/* Accepting terms first, whatever their order: what is discarded is discarded. */
+static void take_term(struct selection *selection, const struct term *term, bool discarding)
+{
+    const char *devices = term->devices.text;
+    struct device_name device;
+    struct span text;
+
+    if (term->discards != discarding)
+        return;
+    selection->accepts |= !discarding;
+    selection->discarded_from |= discarding && term->level_zero;
+    selection->opencl_discarded_from |= discarding && term->opencl;
+    while (next_device(&devices, term, &text) && read_device(text, &device)) {
+        if (!device.gpu || device.part[0] == NEVER)
+            continue;
+        if (term->opencl && !discarding)
+            selection->opencl = true;
+        else if (term->opencl && (device.kind || device.part[0] == EVERY))
+            selection->opencl = false;
+        if (term->level_zero && !discarding)
+            accept(selection, &device);
+        else if (term->level_zero)
+            discard(selection, &device);
+    }
+}
+
+static void take_terms(struct selection *selection, const char *selector, bool discarding)
+{
+    const char *end = selector + strlen(selector), *terms = selector;
+    struct span text;
+    struct term term;
+
+    while (next_term(&terms, end, &text) && read_term(text, &term))
+        take_term(selection, &term, discarding);
+}
+
+static void take_everything(struct selection *selection)
+{
+    static const struct device_name every = {.gpu = true, .parts = 1, .part = {EVERY}};
+
+    accept(selection, &every);
+    selection->opencl = true;
+}
+
+static void take_selector(struct selection *selection, const char *selector)
+{
+    bool has_terms = selector[strspn(selector, ";")] != '\0';
+
+    take_terms(selection, selector, false);
+    take_terms(selection, selector, true);
+    if (selection->accepts || !has_terms)
+        return;
+    if (!selection->discarded_from)
+        take_everything(selection);
+    selection->opencl = !selection->opencl_discarded_from;
+}
+
+void gpus_select(const struct gpus *listed, const char *selector, struct selected *out)
+{
+    struct selection selection = {.listed = listed};
+    unsigned n = 0, with_tiles = 0;
+
+    if (selector)
+        take_selector(&selection, selector);
+    else
+        take_everything(&selection);
+    *out = (struct selected){.opencl = selection.opencl};
+    if (!listed->exact) {
+        out->level_zero = selection.some ? LEFT_UNKNOWN : LEFT_NONE;
+        out->tiles = selection.cards ? LEFT_UNKNOWN : LEFT_NONE;
+        return;
+    }
+    for (unsigned i = 0; i < listed->n; i++) {
+        n += selection.gpus[i] != 0;
+        with_tiles += (selection.gpus[i] & TAKEN) != 0 && listed->tiles[i] > 0;
+    }
+    out->level_zero = n > 0 ? LEFT_SOME : LEFT_NONE;
+    out->tiles = with_tiles > 0 ? LEFT_SOME : LEFT_NONE;
 }

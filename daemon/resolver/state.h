@@ -73,6 +73,7 @@ static inline const char *state_value(const struct base *base, const struct stat
 /* derive.c: facts that follow from others, on numbers[] alone but for the masks. */
 void derive_generation(const struct base *base, uint8_t *numbers);
 void derive_facts(const struct base *base, struct state *state);
+void derive_gpus(const struct base *base, struct state *state); /* derive_gpus.c; a part of derive_facts */
 enum mode derive_mode(const uint8_t *numbers);
 
 #endif

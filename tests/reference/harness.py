@@ -33,10 +33,18 @@ TOUCHES = {
     "silent-cpu": {"SYCL_DEVICE_FILTER"},
     "itex-backend": {"ITEX_BACKEND"},
     "tile-mismatch": {"ITEX_TILE_AS_DEVICE", "SYCL_TILE_AS_DEVICE"},
+    "selector-selects-none": {"ONEAPI_DEVICE_SELECTOR"},
     "selector-under-mask": {"ONEAPI_DEVICE_SELECTOR"},
     "itex-bool": set(itexfacts.STRICT_BOOLEANS.values()),
 }
-WITHOUT_SOLUTION = {"npd-forced", "disable-void", "late-jit", "auto-jit-flag", "selector-ordinals"}
+WITHOUT_SOLUTION = {
+    "npd-forced",
+    "disable-void",
+    "late-jit",
+    "auto-jit-flag",
+    "selector-ordinals",
+    "affinity-mask-spelling",
+}
 DECLARABLE_PINS = set(itexref.PINS) - {"KERAS_BACKEND=tensorflow"}  # that one is a variable
 FORBIDS = ("error", "unsupported")
 

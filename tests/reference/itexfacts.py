@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from typing import Optional
 
+import itexgpus
 import tfflags
 
 Facts = dict[str, Optional[str]]
@@ -16,8 +17,11 @@ STRICT_BOOLEANS = {
     "remapper": "ITEX_REMAPPER",
     "remapper_old": "ITEX_ENABLE_REMAPPER",
     "layout_opt": "ITEX_LAYOUT_OPT",
+    "layout_opt_old": "ITEX_ONEDNN_LAYOUT_OPT",
+    "layout_opt_oldest": "ITEX_ENABLE_ONEDNN_LAYOUT_OPT",
     "auto_mixed_precision": "ITEX_AUTO_MIXED_PRECISION",
     "onednn_graph": "ITEX_ONEDNN_GRAPH",
+    "onednn_graph_old": "ITEX_ENABLE_ONEDNN_GRAPH",
     "sharding": "ITEX_SHARDING",
     "constant_folding": "ITEX_TF_CONSTANT_FOLDING",
     "cache_onednn_object": "ITEX_CACHE_ONEDNN_OBJECT",
@@ -52,6 +56,8 @@ DECLARED = [
     "run_eagerly",
     "determinism",
     "devices",
+    "cards",
+    "driver_hierarchy",
     "xla_flags_file",
 ]
 ALWAYS = ["keras", "jit", "custom_ops", "itex"]  # shown even where unknown
@@ -63,6 +69,9 @@ DERIVED = [
     "jit_effective",
     "keras_check",
     "tile_pair",
+    "mask_leaves",
+    "gpus_left",
+    "tiles_left",
     "selector_under_mask",
 ]
 XLA_FLAGS = [
@@ -137,10 +146,20 @@ def integer(value: Optional[str]) -> str:
     return "valid" if readable and -(2**63) <= int(value) < 2**63 else "invalid"
 
 
+def verbose(value: Optional[str]) -> str:
+    """Read by std::stoi at import, and as a whole at the first operation."""
+    if value is None:
+        return "unset"
+    number = re.match(r"[ \t\n\v\f\r]*([+-]?[0-9]+)", value)
+    if not number or not -(2**31) <= int(number[1]) < 2**31:
+        return "invalid"
+    return "valid" if integer(value) == "valid" else "begins"
+
+
 def backend(value: Optional[str]) -> str:
     if value is None:
         return "unset"
-    return value.lower() if value.lower() in ("cpu", "gpu") else "other"
+    return value.lower() if value.lower() in ("cpu", "gpu", "auto") else "other"
 
 
 def device_filter(value: Optional[str]) -> str:
@@ -158,46 +177,7 @@ def keras_backend(value: Optional[str]) -> str:
 def hierarchy(value: Optional[str]) -> str:
     if value is None:
         return "unset"
-    return value.lower() if value.lower() in ("flat", "composite", "combined") else "other"
-
-
-def affinity_mask(value: Optional[str]) -> str:
-    if value is None:
-        return "unset"
-    if value == "":
-        return "empty"
-    return "valid" if re.fullmatch(r"[0-9]+(\.[0-9]+)?(,[0-9]+(\.[0-9]+)?)*", value) else "invalid"
-
-
-def accepted_terms(value: str) -> list[tuple[str, list[str]]]:
-    """The terms of ONEAPI_DEVICE_SELECTOR that are no discards: (backend, devices)."""
-    terms = []
-    for term in value.split(";"):
-        if term and not term.startswith("!"):
-            name, _, devices = term.partition(":")
-            terms.append((name, devices.split(",") if devices else []))
-    return terms
-
-
-def ordinals(value: str) -> list[int]:
-    found = []
-    for _, devices in accepted_terms(value):
-        found += [
-            int(device.split(".")[0]) for device in devices if re.fullmatch(r"[0-9]+(\.[0-9*]+)*", device)
-        ]
-    return found
-
-
-def selector(value: Optional[str]) -> str:
-    if value is None:
-        return "unset"
-    terms = accepted_terms(value)
-    if not terms or any(not devices for _, devices in terms):
-        return "invalid"
-    if ordinals(value):
-        return "ordinals"
-    everything = any(name in ("*", "level_zero") and {"*", "gpu"} & set(devices) for name, devices in terms)
-    return "all" if everything and "!" not in value else "other"
+    return value.lower() if value in ("FLAT", "COMPOSITE", "COMBINED") else "other"
 
 
 def version(text: str) -> tuple[int, ...]:
@@ -255,11 +235,11 @@ def environment_facts(env: dict[str, str]) -> Facts:
         "legacy_spelling": native_spelling(legacy),
         "hierarchy": hierarchy(env.get("ZE_FLAT_DEVICE_HIERARCHY")),
         "memory_limit": integer(env.get("ITEX_LIMIT_MEMORY_SIZE_IN_MB")),
-        "verbose": integer(env.get("ITEX_VERBOSE")),
+        "verbose": verbose(env.get("ITEX_VERBOSE")),
         "backend": backend(env.get("ITEX_BACKEND")),
         "device_filter": device_filter(env.get("SYCL_DEVICE_FILTER")),
-        "affinity_mask": affinity_mask(env.get("ZE_AFFINITY_MASK")),
-        "selector": selector(env.get("ONEAPI_DEVICE_SELECTOR")),
+        "affinity_mask": itexgpus.affinity_mask(env.get("ZE_AFFINITY_MASK")),
+        "selector": itexgpus.selector(env.get("ONEAPI_DEVICE_SELECTOR")),
         "keras_backend": keras_backend(env.get("KERAS_BACKEND")),
     }
     for name, variable in STRICT_BOOLEANS.items():
@@ -359,12 +339,31 @@ def tile_pair(facts: Facts) -> Optional[str]:
     return "itex-off" if itex == "false" else "sycl-off"
 
 
-def selector_under_mask(facts: Facts, env: dict[str, str]) -> str:
-    if facts["affinity_mask"] != "valid" or facts["selector"] != "ordinals":
-        return "no"
-    entries = len(env["ZE_AFFINITY_MASK"].split(","))
-    beyond = all(ordinal >= entries for ordinal in ordinals(env["ONEAPI_DEVICE_SELECTOR"]))
-    return "none-left" if beyond else "possible"
+def gpus(facts: Facts, env: dict[str, str]) -> Facts:
+    """What the job is left with."""
+    found: Facts = {"mask_leaves": None, "gpus_left": None, "tiles_left": None, "selector_under_mask": None}
+    mask, selector = facts["affinity_mask"], facts["selector"]
+    tree = itexgpus.hierarchy(facts["hierarchy"], facts["driver_hierarchy"])
+    if tree == "tiles":
+        found["tiles_left"] = "false"
+    known = facts["cards"] is not None or (mask, selector) != ("unset", "unset")
+    if known and "invalid" not in (mask, selector):
+        seen = itexgpus.listed(facts["cards"], tree, env.get("ZE_AFFINITY_MASK"))
+        left = itexgpus.left(seen, env.get("ONEAPI_DEVICE_SELECTOR"))
+        empty = seen.devices == []
+        if seen.devices is not None:
+            found["mask_leaves"] = "none" if empty else "some"
+        if empty or left.level_zero is False:
+            found["gpus_left"] = "opencl" if left.opencl and not empty else "none"
+        elif left.level_zero:
+            found["gpus_left"] = "some"
+        if left.tiles is not None and tree != "tiles":
+            found["tiles_left"] = truth(left.tiles)
+    found["selector_under_mask"] = "no"
+    if mask in ("valid", "odd") and selector == "ordinals" and found["mask_leaves"] != "none":
+        gone = found["gpus_left"] in ("none", "opencl")
+        found["selector_under_mask"] = "none-left" if gone else "possible"
+    return found
 
 
 def facts_of(
@@ -382,7 +381,7 @@ def facts_of(
     facts["jit_effective"] = effective_jit(facts)
     facts["keras_check"] = keras_check(facts)
     facts["tile_pair"] = tile_pair(facts)
-    facts["selector_under_mask"] = selector_under_mask(facts, env)
+    facts.update(gpus(facts, env))
     return facts
 
 

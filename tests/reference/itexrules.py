@@ -79,18 +79,37 @@ def quits(facts: Facts) -> Held:
 # ---- Values that cannot be parsed ----------------------------------------------------------------------
 
 
+# A name is not read where one of these is set.
+NEWER_NAMES = {
+    "remapper_old": ["remapper"],
+    "onednn_graph_old": ["onednn_graph"],
+    "layout_opt_old": ["layout_opt"],
+    "layout_opt_oldest": ["layout_opt", "layout_opt_old"],
+}
+
+
+def is_read(name: str, facts: Facts) -> bool:
+    if name in ("tile_itex", "tile_itex_old"):
+        return not newest(facts)  # both are looked at, though only one counts
+    if name == "tile_sycl":
+        return facts["npd"] == "true"  # PJRT's
+    return all(facts[newer] == "unset" for newer in NEWER_NAMES.get(name, []))
+
+
 def unreadable_booleans(facts: Facts) -> list[str]:
-    wrong = [name for name in STRICT_BOOLEANS if facts[name] == "invalid"]
-    if facts["remapper"] != "unset" and "remapper_old" in wrong:
-        wrong.remove("remapper_old")  # not read: the new name wins
-    if facts["tile_itex_old"] != "unset" and "tile_itex" in wrong:
-        wrong.remove("tile_itex")  # not read: of this pair the old name wins
+    wrong = [name for name in STRICT_BOOLEANS if facts[name] == "invalid" and is_read(name, facts)]
     return [STRICT_BOOLEANS[name] for name in wrong]
+
+
+def without_gpu_code(facts: Facts) -> bool:
+    return facts["lib_flavour"] in ("none", "cpu")
 
 
 @rule_with("itex-bool", "error", lambda facts: [("unset", name, None) for name in unreadable_booleans(facts)])
 def itex_bool(facts: Facts) -> Held:
-    return ("abort", "import") if unreadable_booleans(facts) else None
+    wrong = unreadable_booleans(facts)
+    late = wrong == ["ITEX_SYNC_EXEC"]  # read by the first operation
+    return ("abort", "run" if late else "import") if wrong else None
 
 
 def flags_file_solution(facts: Facts) -> list[Action]:
@@ -112,22 +131,32 @@ def unknown_xla_flag(facts: Facts) -> Held:
 
 @rule("affinity-mask", "error")
 def affinity_mask(facts: Facts) -> Held:
-    return ("abort", "import") if facts["affinity_mask"] == "invalid" else None
+    holds = facts["affinity_mask"] == "invalid" and not without_gpu_code(facts)
+    return ("abort", "import") if holds else None
+
+
+@rule("affinity-mask-spelling", "warning")
+def affinity_mask_spelling(facts: Facts) -> Held:
+    holds = facts["affinity_mask"] == "odd" and not without_gpu_code(facts)
+    return ("warning", "run") if holds else None
 
 
 @rule("selector", "error", ("unset", "ONEAPI_DEVICE_SELECTOR", None))
 def selector(facts: Facts) -> Held:
-    return ("error", "import") if facts["selector"] == "invalid" else None
+    holds = facts["selector"] == "invalid" and not without_gpu_code(facts)
+    return ("error", "import") if holds else None
 
 
 @rule("memory-limit", "error", ("unset", "ITEX_LIMIT_MEMORY_SIZE_IN_MB", None))
 def memory_limit(facts: Facts) -> Held:
-    return ("abort", "run") if facts["memory_limit"] == "invalid" else None
+    if facts["memory_limit"] != "invalid":
+        return None
+    return ("warning" if facts["npd"] == "true" else "abort"), "run"
 
 
 @rule("verbose", "error", ("unset", "ITEX_VERBOSE", None))
 def verbose(facts: Facts) -> Held:
-    return ("error", "import") if facts["verbose"] == "invalid" else None
+    return {"invalid": ("error", "import"), "begins": ("abort", "run")}.get(facts["verbose"])
 
 
 # ---- The page's eight rows -----------------------------------------------------------------------------
@@ -278,7 +307,9 @@ def silent_cpu(facts: Facts) -> Held:
 
 @rule("itex-backend", "error", ("unset", "ITEX_BACKEND", None))
 def itex_backend(facts: Facts) -> Held:
-    return ("error", "run") if facts["backend"] == "cpu" else None
+    if facts["backend"] == "other":
+        return "abort", "import"
+    return ("error", "run") if facts["backend"] in ("cpu", "auto") else None
 
 
 @rule("lib-flavour", "error", ("oblige", "install:intel-extension-for-tensorflow-lib", None))
@@ -293,14 +324,41 @@ def tile_solution(facts: Facts) -> list[Action]:
 
 @rule_with("tile-mismatch", "error", tile_solution)
 def tile_mismatch(facts: Facts) -> Held:
-    if facts["generation"] != "2.15" or facts["npd"] != "true" or facts["hierarchy"] == "flat":
+    if facts["generation"] != "2.15" or facts["npd"] != "true" or without_gpu_code(facts):
         return None
-    return {"itex-off": ("warning", "run"), "sycl-off": ("abort", "import")}.get(facts["tile_pair"])
+    if facts["tiles_left"] == "false":
+        return None
+    return {"itex-off": ("warning", "run"), "sycl-off": ("error", "import")}.get(facts["tile_pair"])
+
+
+def nothing_left(facts: Facts) -> Held:
+    """Of Level Zero; where OpenCL has GPUs, SYCL finds those and ITEX asks too much of them."""
+    if facts["gpus_left"] not in ("none", "opencl") or facts["mask_leaves"] == "none":
+        return None
+    return None if without_gpu_code(facts) else NOTHING[facts["gpus_left"]]
+
+
+NOTHING = {"none": ("no-device", "import"), "opencl": ("error", "import")}
+
+
+@rule("mask-selects-none", "error")
+def mask_selects_none(facts: Facts) -> Held:
+    holds = facts["mask_leaves"] == "none" and not without_gpu_code(facts)
+    return ("no-device", "import") if holds else None
+
+
+def selector_solution(facts: Facts) -> list[Action]:
+    return [("unset", "ONEAPI_DEVICE_SELECTOR", None)] if facts["selector"] == "other" else []
+
+
+@rule_with("selector-selects-none", "error", selector_solution)
+def selector_selects_none(facts: Facts) -> Held:
+    return nothing_left(facts) if facts["selector_under_mask"] == "no" else None
 
 
 @rule("selector-under-mask", "error", ("set", "ONEAPI_DEVICE_SELECTOR", "level_zero:*"))
 def selector_under_mask(facts: Facts) -> Held:
-    return ("no-device", "import") if facts["selector_under_mask"] == "none-left" else None
+    return nothing_left(facts) if facts["selector_under_mask"] == "none-left" else None
 
 
 @rule("selector-ordinals", "warning")
@@ -323,9 +381,7 @@ def keras_backend(facts: Facts) -> Held:
 
 @rule("import-order", "error", ("oblige", "import-tensorflow-first", None))
 def import_order(facts: Facts) -> Held:
-    if facts["import_order"] != "keras-first":
-        return None
-    return ("exit0" if newest(facts) else "error"), "import"
+    return ("exit0", "import") if newest(facts) and facts["import_order"] == "keras-first" else None
 
 
 # ---- What is not as it seems ---------------------------------------------------------------------------

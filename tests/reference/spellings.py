@@ -17,6 +17,9 @@ SE, NPD, XLA = "stream-executor", "npd", "npd+xla"
 FINE = ((SE, "ok"), (NPD, "ok"), (XLA, "ok"))
 ABORTS = ((None, "abort"),) * 3
 FAILS = ((None, "error"),) * 3
+NO_DEVICE = ((None, "no-device"),) * 3
+LATE_ABORTS = ((SE, "abort"), (NPD, "abort"), (XLA, "abort"))
+WARNED = ((SE, "warning"), (NPD, "warning"), (XLA, "warning"))
 
 
 class Case(NamedTuple):
@@ -90,20 +93,35 @@ def strict_booleans():
         "ITEX_SHARDING",
         "ITEX_TF_CONSTANT_FOLDING",
         "ITEX_CACHE_ONEDNN_OBJECT",
-        "ITEX_SYNC_EXEC",
+        "ITEX_ENABLE_ONEDNN_GRAPH",
+        "ITEX_ONEDNN_LAYOUT_OPT",
+        "ITEX_ENABLE_ONEDNN_LAYOUT_OPT",
     ]
+    unreadable = ["", "yes", "on", "off", " 1", "1 ", "2", "tru", "no"]
     cases = []
     for variable in variables:
         cases += values(variable, ["0", "1", "true", "false", "TRUE", "False"], FINE)
-        cases += values(variable, ["", "yes", "on", "off", " 1", "1 ", "2", "tru", "no"], ABORTS)
-    cases += values("ITEX_ENABLE_REMAPPER", ["yes", ""], FINE, ITEX_REMAPPER="1")
-    return cases + values("ITEX_ENABLE_REMAPPER", ["1"], ABORTS, ITEX_REMAPPER="yes")
+        cases += values(variable, unreadable, ABORTS)
+    # Read by the first operation; the others at import.
+    cases += values("ITEX_SYNC_EXEC", ["0", "1", "true", "False"], FINE)
+    cases += values("ITEX_SYNC_EXEC", unreadable, LATE_ABORTS)
+    cases += values("ITEX_SYNC_EXEC", ["yes"], ABORTS, ITEX_SHARDING="yes")
+    for old, new in (
+        ("ITEX_ENABLE_REMAPPER", "ITEX_REMAPPER"),
+        ("ITEX_ENABLE_ONEDNN_GRAPH", "ITEX_ONEDNN_GRAPH"),
+        ("ITEX_ONEDNN_LAYOUT_OPT", "ITEX_LAYOUT_OPT"),
+        ("ITEX_ENABLE_ONEDNN_LAYOUT_OPT", "ITEX_LAYOUT_OPT"),
+        ("ITEX_ENABLE_ONEDNN_LAYOUT_OPT", "ITEX_ONEDNN_LAYOUT_OPT"),
+    ):
+        cases += values(old, ["yes", ""], FINE, **{new: "1"})
+        cases += values(old, ["1"], ABORTS, **{new: "yes"})
+    return cases
 
 
 def tiles():
-    """2.15: TensorFlow's list and PJRT's must count alike, except where the hierarchy is flat."""
+    """2.15: TensorFlow's list and PJRT's must count alike, wherever a card lists its tiles below itself."""
     warned = ((SE, "ok"), (NPD, "warning"), (XLA, "ok"))
-    dies = ((SE, "ok"), (None, "abort"), (XLA, "ok"))
+    dies = ((SE, "ok"), (None, "error"), (XLA, "ok"))
     itex, old, sycl = "ITEX_TILE_AS_DEVICE", "ITEX_ENABLE_TILE_AS_DEVICE", "SYCL_TILE_AS_DEVICE"
     cases = values(itex, ["0", "false", "FALSE"], warned) + values(old, ["0", "false"], warned)
     cases += values(itex, ["1", "true"], FINE) + values(old, ["1"], FINE) + values(sycl, ["1"], FINE)
@@ -114,9 +132,24 @@ def tiles():
     cases += values(sycl, ["0"], dies, ZE_FLAT_DEVICE_HIERARCHY="COMPOSITE")
     without_npd = ((SE, "ok"), (SE, "ok"), (None, "abort"))
     cases += values(sycl, ["0"], without_npd, ITEX_ENABLE_NEXTPLUGGABLE_DEVICE="0")
-    cases += values(itex, ["yes", ""], FINE, ITEX_ENABLE_TILE_AS_DEVICE="1")
-    cases += values(old, ["yes", ""], ABORTS) + values(old, ["yes"], ABORTS, ITEX_TILE_AS_DEVICE="1")
-    return cases + values(sycl, ["yes", "", " 1"], ABORTS)
+    # The newest reads neither of ITEX's, and PJRT's is read with NPD only.
+    older = (ABORTS[0], ABORTS[1], FINE[2])
+    cases += values(itex, ["yes", ""], older, ITEX_ENABLE_TILE_AS_DEVICE="1") + values(itex, ["yes"], older)
+    cases += values(old, ["yes", ""], older) + values(old, ["yes"], older, ITEX_TILE_AS_DEVICE="1")
+    cases += values(sycl, ["yes", "", " 1"], (FINE[0], ABORTS[1], ABORTS[2]))
+    cases += values(sycl, ["yes"], without_npd, ITEX_ENABLE_NEXTPLUGGABLE_DEVICE="0")
+    two, ones = job(cards="2,2", driver_hierarchy="composite"), job(cards="1,1", driver_hierarchy="composite")
+    cases += (
+        values(sycl, ["0"], dies, two) + values(sycl, ["0"], FINE, ones) + values(itex, ["0"], FINE, ones)
+    )
+    cases += values(sycl, ["0"], FINE, job(cards="2,2", driver_hierarchy="flat"))
+    cases += values(sycl, ["0"], dies, two, ZE_AFFINITY_MASK="0")
+    cases += values(sycl, ["0"], FINE, two, ZE_AFFINITY_MASK="0.1")
+    cases += values(sycl, ["0"], FINE, two, ZE_AFFINITY_MASK="0.1,1.0")
+    cases += values(sycl, ["0"], dies, two, ZE_AFFINITY_MASK="0.1,0.0")
+    cases += values(sycl, ["0"], FINE, two, ONEAPI_DEVICE_SELECTOR="level_zero:*.*")
+    old_driver = job(cards="2,2", driver_hierarchy="none")
+    return cases + values(sycl, ["0"], dies, old_driver, ZE_FLAT_DEVICE_HIERARCHY="FLAT")
 
 
 # TF_XLA_FLAGS, for a job without Keras. "on": XLA was asked for; "off": it was not.
@@ -369,41 +402,150 @@ def silent_cpu():
     cases += values(variable, ["opencl", "opencl:gpu", "cpu", "gpu", "", "*", "level-zero"], on_cpu)
     cases += [Case({}, job(lib_flavour=flavour), on_cpu) for flavour in ("cpu", "none")]
     cases += [Case({}, job(lib_flavour=flavour), FINE) for flavour in ("gpu", "xpu")]
+    cases += [Case({"ZE_AFFINITY_MASK": "x"}, job(lib_flavour="cpu"), on_cpu)]
     backend_fails = ((SE, "error"), (NPD, "error"), (XLA, "error"))
-    cases += values("ITEX_BACKEND", ["CPU", "cpu"], backend_fails)
+    cases += values("ITEX_BACKEND", ["CPU", "cpu", "AUTO", "auto"], backend_fails)
+    cases += values("ITEX_BACKEND", ["XPU", "", "GPU "], ABORTS)
     return cases + values("ITEX_BACKEND", ["GPU", "gpu"], FINE)
+
+
+def masks():
+    mask = "ZE_AFFINITY_MASK"
+    cases = values(mask, ["", "default", "0", "1", "0,1", "0.1", "0.0,1.1", "1,7"], FINE)
+    odd = ["0,", "0;1", "-1", "0.", "0.1.0", " 1", "1 ", "0x1", "1e0", "+1", "01", "0.1x"]
+    cases += values(mask, odd, WARNED)
+    cases += values(
+        mask, ["x", "0,x", ",0", "0,,1", ".0", "0.x", "0.1.2", "*", " ", "- 1", str(2**64)], ABORTS
+    )
+    two = job(cards="2,2", driver_hierarchy="composite")
+    cases += values(mask, ["", "0", "1.1", "7,1", "0.0,0.0", str(2**32)], FINE, two)
+    cases += values(mask, ["2", "7", "2,3", "0.2", "5.0"], NO_DEVICE, two)
+    cases += values(mask, ["010", "-1", "0x9", "1.-1"], NO_DEVICE, two)
+    cases += values(mask, ["08", "0x1", "1.0x", "+1"], WARNED, two)
+    flat = job(cards="2,2", driver_hierarchy="flat")
+    cases += values(mask, ["2", "3", "0,7"], FINE, flat) + values(mask, ["4", "1.0"], NO_DEVICE, flat)
+    cases += values(mask, ["2"], FINE, two, ZE_FLAT_DEVICE_HIERARCHY="FLAT")
+    cases += values(mask, ["2"], FINE, two, ZE_FLAT_DEVICE_HIERARCHY="COMBINED")
+    cases += values(mask, ["2"], NO_DEVICE, flat, ZE_FLAT_DEVICE_HIERARCHY="COMPOSITE")
+    cases += values(mask, ["2"], NO_DEVICE, two, ZE_FLAT_DEVICE_HIERARCHY="flat")
+    old_driver = job(cards="2,2", driver_hierarchy="none")
+    cases += values(mask, ["2"], NO_DEVICE, old_driver, ZE_FLAT_DEVICE_HIERARCHY="FLAT")
+    cases += values(mask, ["0.1"], NO_DEVICE, job(cards="1,1", driver_hierarchy="composite"))
+    # Not knowing what the driver counts, nobody says that it counts too far.
+    return cases + values(mask, ["7"], FINE) + values(mask, ["7"], FINE, job(cards="2,2"))
+
+
+# What SYCL makes of a selector, by what becomes of the job.
+SELECTORS = {
+    "fine": [
+        "level_zero:*",
+        "level_zero:gpu",
+        "LEVEL_ZERO:GPU",
+        "*:*",
+        "*:gpu",
+        "level_zero:0",
+        "level_zero:0,1",
+        "level_zero:gpu;!opencl:*",
+        ";level_zero:gpu;",
+        "level_zero:*.*",
+        "!opencl:*",
+        "!cuda:*",
+        "opencl:cpu;level_zero:1",
+        "level_zero:1x",
+        "level_zero: 0",
+    ],
+    "error": [
+        "",
+        "gpu",
+        "*",
+        "level_zero",
+        "level_zero:",
+        "level_zero:0:1",
+        " level_zero:0",
+        "nonsense:gpu",
+        "esimd_emulator:*",
+        "level_zero:x",
+        "level_zero:acc",
+        "level_zero:gpu.*",
+        "level_zero:*.0",
+        "level_zero:0.1.2.3",
+        "!level_zero:0",
+        "!level_zero:*",
+        "opencl:gpu",
+        "opencl:*",
+        "opencl:0",
+        "*:gpu;!level_zero:*",
+    ],
+    "no-device": [
+        "level_zero:cpu",
+        "level_zero:fpga",
+        "level_zero:,",
+        ";",
+        "opencl:cpu",
+        "cuda:*",
+        "host:*",
+        "*:cpu",
+        "!*:cpu",
+        "!level_zero:0;!opencl:*",
+        "!opencl:*;!level_zero:0",
+        "level_zero:0.0.0",
+        "level_zero:-1",
+        "level_zero:*;!level_zero:*",
+    ],
+    "no-device of two cards": [
+        "level_zero:7",
+        "level_zero:07",
+        "level_zero:2,3",
+        "level_zero:*;!level_zero:0,1",
+        "level_zero:0.7",
+        "level_zero:1;!level_zero:1.0",
+        "cuda:*;level_zero:7",
+    ],
+    "error of two cards": ["opencl:*;level_zero:7", "*:*;!level_zero:0,1"],
+}
+
+
+def selectors():
+    variable = "ONEAPI_DEVICE_SELECTOR"
+    two = job(cards="2,2", driver_hierarchy="composite")
+    cases = []
+    for facts in (job(), two):
+        cases += values(variable, SELECTORS["fine"], FINE, facts)
+        cases += values(variable, SELECTORS["error"], FAILS, facts)
+        cases += values(variable, SELECTORS["no-device"], NO_DEVICE, facts)
+    cases += values(variable, SELECTORS["no-device of two cards"], FINE)
+    cases += values(variable, SELECTORS["no-device of two cards"], NO_DEVICE, two)
+    cases += values(variable, SELECTORS["error of two cards"], FAILS, two)
+    return cases + values(
+        variable, ["level_zero:*.*"], NO_DEVICE, job(cards="1", driver_hierarchy="composite")
+    )
 
 
 def masks_and_selectors():
     variable = "ONEAPI_DEVICE_SELECTOR"
-    cases = values("ZE_AFFINITY_MASK", ["", "0", "1", "0,1", "0.1", "0.0,1.1", "1,7"], FINE)
-    cases += values("ZE_AFFINITY_MASK", ["x", "0,x", "0,", ",0", "0;1", "-1", "0.", "0.1.2", "*"], ABORTS)
-    good = [
-        "level_zero:*",
-        "level_zero:gpu",
-        "*:*",
-        "level_zero:0",
-        "level_zero:0,1",
-        "level_zero:gpu;!opencl:*",
-    ]
-    cases += values(variable, good, FINE)
-    cases += values(variable, ["", "gpu", "!level_zero:0", "!opencl:*;!cuda:*"], FAILS)
-    no_device = ((None, "no-device"),) * 3
-    warned = ((SE, "warning"), (NPD, "warning"), (XLA, "warning"))
-    cases += values(variable, ["level_zero:1"], no_device, ZE_AFFINITY_MASK="1")
-    cases += values(variable, ["level_zero:2,3"], no_device, ZE_AFFINITY_MASK="0,1")
-    cases += values(variable, ["level_zero:0", "level_zero:0,1"], warned, ZE_AFFINITY_MASK="0,1")
-    cases += values(variable, ["level_zero:1,2"], warned, ZE_AFFINITY_MASK="0,1")
-    cases += values(variable, ["level_zero:*", "level_zero:gpu"], FINE, ZE_AFFINITY_MASK="1")
-    return cases + values(variable, ["level_zero:1"], FINE, ZE_AFFINITY_MASK="")
+    two = job(cards="2,2", driver_hierarchy="composite")
+    cases = []
+    for facts in (job(), two):
+        cases += values(variable, ["level_zero:1"], NO_DEVICE, facts, ZE_AFFINITY_MASK="1")
+        cases += values(variable, ["level_zero:2,3"], NO_DEVICE, facts, ZE_AFFINITY_MASK="0,1")
+        cases += values(variable, ["level_zero:1"], NO_DEVICE, facts, ZE_AFFINITY_MASK="0.0,0.1")
+        cases += values(variable, ["level_zero:0", "level_zero:0,1"], WARNED, facts, ZE_AFFINITY_MASK="0,1")
+        cases += values(variable, ["level_zero:1,2"], WARNED, facts, ZE_AFFINITY_MASK="0,1")
+        cases += values(variable, ["level_zero:*", "level_zero:gpu"], FINE, facts, ZE_AFFINITY_MASK="1")
+        cases += values(variable, ["level_zero:1"], FINE, facts, ZE_AFFINITY_MASK="")
+    cases += values(variable, ["level_zero:1"], WARNED, ZE_AFFINITY_MASK="1,7")
+    cases += values(variable, ["level_zero:1"], NO_DEVICE, two, ZE_AFFINITY_MASK="1,7")
+    return cases + values(variable, ["level_zero:*", "level_zero:7"], NO_DEVICE, two, ZE_AFFINITY_MASK="9")
 
 
 def numbers():
-    late = ((SE, "abort"), (NPD, "abort"), (XLA, "abort"))
-    cases = values("ITEX_LIMIT_MEMORY_SIZE_IN_MB", ["4096", "0", "1"], FINE)
-    cases += values("ITEX_LIMIT_MEMORY_SIZE_IN_MB", ["4GB", "", "1.5", "4 096", "max"], late)
-    cases += values("ITEX_VERBOSE", ["0", "1", "3"], FINE)
-    return cases + values("ITEX_VERBOSE", ["yes", "", "true", "1.0"], FAILS)
+    variable = "ITEX_LIMIT_MEMORY_SIZE_IN_MB"
+    unlimited = ((SE, "abort"), (NPD, "warning"), (XLA, "warning"))
+    cases = values(variable, ["4096", "0", "1", "-1"], FINE)
+    cases += values(variable, ["4GB", "", "1.5", "4 096", "max", "+1"], unlimited)
+    cases += values("ITEX_VERBOSE", ["0", "1", "3", "-1", " 1", "1 ", "2147483647"], FINE)
+    cases += values("ITEX_VERBOSE", ["1.0", "1x", "0x10", "+1", "1_0", "1 2"], LATE_ABORTS)
+    return cases + values("ITEX_VERBOSE", ["yes", "", " ", "true", ".1", "2147483648", "9" * 30], FAILS)
 
 
 def the_import():
@@ -413,8 +555,7 @@ def the_import():
     cases += values("KERAS_BACKEND", ["tensorflow"], FINE)
     cases += [Case({}, job(keras_installed=which), plain + exits) for which in ("none", "2")]
     cases += [Case({}, job(keras_installed="3"), plain + fine)]
-    wrong_order = ((None, "error"), (None, "error"), (None, "exit0"))
-    cases += [Case({}, job(import_order="keras-first"), wrong_order)]
+    cases += [Case({}, job(import_order="keras-first"), plain + exits)]
     return cases + [Case({}, job(import_order="tensorflow-first"), FINE)]
 
 
@@ -440,6 +581,8 @@ TABLES = {
     "exit status 0": quitting,
     "Keras 3's automatic jit": automatic_jit,
     "silent CPU": silent_cpu,
+    "masks": masks,
+    "selectors": selectors,
     "masks and selectors": masks_and_selectors,
     "numbers": numbers,
     "the import": the_import,

@@ -23,14 +23,17 @@ POOLS = {
     "ITEX_REMAPPER": BOOLEANS,
     "ITEX_ENABLE_REMAPPER": BOOLEANS,
     "ITEX_LAYOUT_OPT": BOOLEANS,
+    "ITEX_ONEDNN_LAYOUT_OPT": BOOLEANS,
+    "ITEX_ENABLE_ONEDNN_LAYOUT_OPT": BOOLEANS,
+    "ITEX_ENABLE_ONEDNN_GRAPH": BOOLEANS,
     "ITEX_SYNC_EXEC": BOOLEANS,
     "ITEX_ENABLE_TILE_AS_DEVICE": BOOLEANS,
     "SYCL_TILE_AS_DEVICE": BOOLEANS,
     "ITEX_TILE_AS_DEVICE": BOOLEANS,
-    "ZE_FLAT_DEVICE_HIERARCHY": ["FLAT", "COMPOSITE", "COMBINED"],
+    "ZE_FLAT_DEVICE_HIERARCHY": ["FLAT", "COMPOSITE", "COMBINED", "flat"],
     "SYCL_DEVICE_FILTER": ["level_zero", "opencl:gpu", "", "cpu", "level_zero:gpu:0"],
-    "ITEX_BACKEND": ["GPU", "CPU", "cpu"],
-    "ZE_AFFINITY_MASK": ["", "0", "1", "0,1", "0.1,1.0", "x", "0,", "1,7"],
+    "ITEX_BACKEND": ["GPU", "CPU", "cpu", "auto", "XPU"],
+    "ZE_AFFINITY_MASK": ["", "0", "1", "0,1", "0.1,1.0", "x", "0,", "1,7", "0;1"],
     "ONEAPI_DEVICE_SELECTOR": [
         "",
         "gpu",
@@ -38,10 +41,12 @@ POOLS = {
         "level_zero:*",
         "level_zero:0",
         "level_zero:1,2",
+        "opencl:gpu",
+        "!level_zero:1",
         "*:*",
     ],
     "ITEX_LIMIT_MEMORY_SIZE_IN_MB": ["1024", "4GB", ""],
-    "ITEX_VERBOSE": ["1", "yes", "-1"],
+    "ITEX_VERBOSE": ["1", "yes", "-1", "1x"],
     "KERAS_BACKEND": ["tensorflow", "jax"],
     "TF_AUTO_JIT_FLAG": ["--tf_xla_auto_jit=1"],
     "TF_GPU_ALLOCATOR": ["cuda_malloc_async"],
@@ -57,6 +62,8 @@ FACTS = {
     "lib_flavour": ["none", "cpu", "gpu", "xpu"],
     "notebook": ["false", "true"],
     "import_order": ["tensorflow-first", "keras-first"],
+    "cards": ["1", "1,1", "2,2", "1,2,4"],
+    "driver_hierarchy": ["none", "composite", "flat"],
     "late_jit": ["false", "true"],
     "strategy": ["false", "true"],
     "unsupported_layer": ["false", "true"],
@@ -183,6 +190,88 @@ def made_up(rng):
     return request
 
 
+MASK_NUMBERS = ["0", "1", "2", "3", "5", "7", "01", "010", "08", "0x1", "0x9", "+1", "-1", " 1", "1 ", "1x"]
+MASK_NUMBERS += ["", "x", "0;1", "1e0", "- 1", "4294967297", "18446744073709551615", "18446744073709551616"]
+BACKENDS = ["level_zero"] * 6 + [
+    "LEVEL_ZERO",
+    "*",
+    "*",
+    "opencl",
+    "opencl",
+    "cuda",
+    "hip",
+    "host",
+    "native_cpu",
+]
+BACKENDS += ["nonsense", "", "level_zero "]
+DEVICES = ["*", "gpu", "GPU", "cpu", "fpga", "acc", "0", "1", "2", "3", "7", "07", " 1", "1x", "-1", "+1", ""]
+DEVICES += [
+    "0.0",
+    "0.1",
+    "1.1",
+    "2.0",
+    "0.7",
+    "0.*",
+    "*.*",
+    "*.0",
+    "gpu.0",
+    "0.0.0",
+    "0.*.*",
+    "0.1.2.3",
+    "1.",
+    "x",
+]
+
+
+def odd_mask(rng):
+    entries = []
+    for _ in range(rng.choice([1, 1, 2, 3])):
+        parts = rng.choice([1, 1, 1, 2, 2, 3])
+        usual = rng.random() < 0.7
+        numbers = MASK_NUMBERS[:5] if usual else MASK_NUMBERS
+        entries.append(".".join(rng.choice(numbers) for _ in range(parts)))
+    return ",".join(entries) + rng.choice([""] * 9 + [","])
+
+
+def odd_selector(rng):
+    terms = []
+    for _ in range(rng.choice([1, 1, 2, 2, 3])):
+        devices = ",".join(rng.choice(DEVICES) for _ in range(rng.choice([1, 1, 2])))
+        colon = rng.choice([":"] * 12 + ["", "::"])
+        terms.append(rng.choice(["", "", "!"]) + rng.choice(BACKENDS) + colon + devices)
+    return rng.choice([""] * 9 + [";"]).join([";".join(terms), ""])
+
+
+def odd_devices(rng):
+    """A mask, a selector, a hierarchy and a node, each as odd as people and programs can be."""
+    env = {}
+    facts = {"keras": "0", "jit": "off", "custom_ops": "false", "itex": rng.choice(["2.15.0.3", "newest"])}
+    if rng.random() < 0.7:
+        env["ZE_AFFINITY_MASK"] = odd_mask(rng)
+    if rng.random() < 0.7:
+        env["ONEAPI_DEVICE_SELECTOR"] = odd_selector(rng)
+    if rng.random() < 0.3:
+        env["ZE_FLAT_DEVICE_HIERARCHY"] = rng.choice(POOLS["ZE_FLAT_DEVICE_HIERARCHY"])
+    if rng.random() < 0.3:
+        env["SYCL_TILE_AS_DEVICE"] = "0"
+    if rng.random() < 0.8:
+        facts["cards"] = rng.choice(FACTS["cards"])
+    if rng.random() < 0.8:
+        facts["driver_hierarchy"] = rng.choice(FACTS["driver_hierarchy"])
+    return {"env": env, "facts": facts}
+
+
+def device_failures(tool, rules, cases, seed):
+    rng = random.Random(seed)
+    requests = [odd_devices(rng) for _ in range(cases)]
+    answers = harness.resolve_all(tool, rules, requests)
+    references = [itexref.resolve(request) for request in requests]
+    failures = [harness.disagreement(*trio) for trio in zip(requests, references, answers)]
+    said = {reference["predicted"]["outcome"] for reference in references}
+    missing = {"ok", "warning", "error", "abort", "no-device"} - said
+    return [text for text in failures if text] + ([f"never {missing}"] if missing else [])
+
+
 def table_failures(tool, rules, cases):
     """The hand-written expectation, the reference and C, for one table."""
     pairs = [pair for case in cases for pair in zip(case.requests(), case.expect)]
@@ -269,12 +358,13 @@ def main():
     tool, rules = sys.argv[1:3]
     cases = int(sys.argv[3]) if len(sys.argv) > 3 else CASES
     seed = int(sys.argv[4]) if len(sys.argv) > 4 else SEED
-    tap = harness.Tap(len(spellings.TABLES) + 3)
+    tap = harness.Tap(len(spellings.TABLES) + 4)
     for name, table in spellings.TABLES.items():
         tap.group(f"spellings: {name}", table_failures(tool, rules, table()))
     disagree, unstable = random_failures(tool, rules, cases, seed)
     tap.group(f"{cases} made-up jobs, seed {seed}: reference and C agree", disagree)
     tap.group(f"{cases} made-up jobs, seed {seed}: a second pass changes nothing", unstable)
+    tap.group(f"{cases} odd masks and selectors, seed {seed}", device_failures(tool, rules, cases, seed))
     tap.group("alternatives are fixes, and minimal", alternative_failures(tool, rules, cases // 10, seed))
     return tap.status()
 

@@ -54,10 +54,10 @@ static void integers(void **state)
           {"9223372036854775807", INTEGER_VALID}, {"-9223372036854775808", INTEGER_VALID},
           {"9223372036854775808", INTEGER_INVALID}, {"4GB", INTEGER_INVALID}, {"", INTEGER_INVALID},
           {"+1", INTEGER_INVALID}, {"1.5", INTEGER_INVALID}, {"-", INTEGER_INVALID}, {"1 2", INTEGER_INVALID});
-    CHECK(parse_python_integer, {"1", INTEGER_VALID}, {"+1", INTEGER_VALID}, {" -2\n", INTEGER_VALID},
-          {"1_000", INTEGER_VALID}, {"99999999999999999999", INTEGER_VALID}, {"1__0", INTEGER_INVALID},
-          {"_1", INTEGER_INVALID}, {"1_", INTEGER_INVALID}, {"", INTEGER_INVALID}, {"info", INTEGER_INVALID},
-          {"0x1", INTEGER_INVALID});
+    CHECK(parse_verbose, {"1", READ_TWICE}, {" -2\n", READ_TWICE}, {"2147483647", READ_TWICE}, {"+1", READ_ONCE},
+          {"1_000", READ_ONCE}, {"1.0", READ_ONCE}, {"1x", READ_ONCE}, {"0x10", READ_ONCE}, {"1 2", READ_ONCE},
+          {"2147483648", READ_NEVER}, {"99999999999999999999", READ_NEVER}, {"", READ_NEVER}, {" ", READ_NEVER},
+          {"_1", READ_NEVER}, {"-", READ_NEVER}, {"- 1", READ_NEVER}, {"info", READ_NEVER});
 }
 
 static void names(void **state)
@@ -66,7 +66,7 @@ static void names(void **state)
     CHECK(parse_hierarchy, {"FLAT", TREE_FLAT}, {"COMPOSITE", TREE_COMPOSITE}, {"COMBINED", TREE_COMBINED},
           {"flat", TREE_OTHER}, {"", TREE_OTHER});
     CHECK(parse_backend, {"CPU", BACKEND_IS_CPU}, {"cpu", BACKEND_IS_CPU}, {"GPU", BACKEND_IS_GPU},
-          {"auto", BACKEND_IS_OTHER}, {"", BACKEND_IS_OTHER});
+          {"auto", BACKEND_IS_AUTO}, {"XPU", BACKEND_IS_OTHER}, {"", BACKEND_IS_OTHER});
     CHECK(parse_device_filter, {"level_zero", FILTER_LEVEL_ZERO}, {"LEVEL_ZERO:gpu", FILTER_LEVEL_ZERO},
           {"opencl,level_zero:gpu", FILTER_LEVEL_ZERO}, {"opencl", FILTER_OTHER}, {"", FILTER_OTHER});
     CHECK(parse_keras_backend, {"tensorflow", KERAS_ON_TENSORFLOW}, {"", KERAS_ON_TENSORFLOW}, {"jax", KERAS_ON_OTHER},
@@ -76,30 +76,36 @@ static void names(void **state)
 static void affinity_masks(void **state)
 {
     (void)state;
-    CHECK(parse_affinity_mask, {"", MASK_EMPTY}, {"0", MASK_VALID}, {"0,1,10", MASK_VALID}, {"0.1,1.0", MASK_VALID},
-          {"x", MASK_INVALID}, {"0,", MASK_INVALID}, {",0", MASK_INVALID}, {"0.1.2", MASK_INVALID},
-          {"0.", MASK_INVALID}, {"0 ,1", MASK_INVALID}, {"-1", MASK_INVALID});
-    assert_int_equal(affinity_mask_entries("0"), 1);
-    assert_int_equal(affinity_mask_entries("0.0,0.1,3"), 3);
+    CHECK(parse_affinity_mask, {"", MASK_EMPTY}, {"default", MASK_EMPTY}, {"0", MASK_VALID}, {"0,1,10", MASK_VALID},
+          {"0.1,1.0", MASK_VALID}, {"1,1.0,1", MASK_VALID});
+    CHECK(parse_affinity_mask, {"0,", MASK_ODD}, {"0.", MASK_ODD}, {"0 ,1", MASK_ODD}, {" 1", MASK_ODD},
+          {"-1", MASK_ODD}, {"+1", MASK_ODD}, {"01", MASK_ODD}, {"0x1", MASK_ODD}, {"0;1", MASK_ODD}, {"1e0", MASK_ODD},
+          {"0:1", MASK_ODD}, {"0.1x", MASK_ODD}, {"0.1.0", MASK_ODD}, {"0.1.", MASK_ODD}, {"4294967296", MASK_VALID});
+    CHECK(parse_affinity_mask, {"x", MASK_INVALID}, {"0,x", MASK_INVALID}, {",0", MASK_INVALID}, {"0,,1", MASK_INVALID},
+          {"0,,", MASK_INVALID}, {",", MASK_INVALID}, {".0", MASK_INVALID}, {"0..1", MASK_INVALID},
+          {"0.x", MASK_INVALID}, {" ", MASK_INVALID}, {"- 1", MASK_INVALID}, {"*", MASK_INVALID},
+          {"0.0.1", MASK_INVALID}, {"18446744073709551616", MASK_INVALID});
 }
 
 static void selectors(void **state)
 {
-    unsigned lowest;
-
     (void)state;
     CHECK(parse_selector, {"level_zero:*", SELECT_ALL}, {"level_zero:gpu", SELECT_ALL}, {"*:gpu", SELECT_ALL},
-          {"LEVEL_ZERO:GPU", SELECT_ALL}, {"level_zero:0", SELECT_ORDINALS}, {"level_zero:0,1", SELECT_ORDINALS},
-          {"level_zero:0.1", SELECT_ORDINALS}, {"level_zero:*;!level_zero:0", SELECT_ORDINALS},
-          {"opencl:gpu", SELECT_OTHER}, {"opencl:0", SELECT_OTHER}, {"level_zero:cpu", SELECT_OTHER},
-          {"level_zero:*;!opencl:*", SELECT_OTHER}, {"", SELECT_INVALID}, {"gpu", SELECT_INVALID},
-          {"!level_zero:0", SELECT_INVALID}, {"!opencl:*;!level_zero:1", SELECT_INVALID},
-          {"level_zero:", SELECT_INVALID}, {"nonsense:gpu", SELECT_INVALID}, {"level_zero:x", SELECT_INVALID},
-          {"level_zero:0.1.2.3", SELECT_INVALID});
-    assert_true(selector_lowest_ordinal("level_zero:3,2", &lowest));
-    assert_int_equal(lowest, 2);
-    assert_false(selector_lowest_ordinal("level_zero:*;!level_zero:0", &lowest));
-    assert_false(selector_lowest_ordinal("level_zero:1;opencl:gpu", &lowest));
+          {"LEVEL_ZERO:GPU", SELECT_ALL}, {"level_zero:*.*", SELECT_ALL}, {";level_zero:gpu;;", SELECT_ALL},
+          {"level_zero:0", SELECT_ORDINALS}, {"level_zero:0,1", SELECT_ORDINALS}, {"level_zero:0.1", SELECT_ORDINALS},
+          {"level_zero:*;!level_zero:0", SELECT_ORDINALS}, {"!level_zero:0", SELECT_ORDINALS},
+          {"!opencl:*;!level_zero:1", SELECT_ORDINALS}, {"level_zero:1x", SELECT_ORDINALS},
+          {"level_zero: 0", SELECT_ORDINALS}, {"level_zero:-1", SELECT_ORDINALS}, {"opencl:gpu", SELECT_OTHER},
+          {"opencl:0", SELECT_OTHER}, {"level_zero:cpu", SELECT_OTHER}, {"level_zero:*;!opencl:*", SELECT_OTHER},
+          {"!opencl:*", SELECT_OTHER}, {"level_zero:,", SELECT_OTHER}, {";", SELECT_OTHER}, {"host:*", SELECT_OTHER});
+    CHECK(parse_selector, {"", SELECT_INVALID}, {"gpu", SELECT_INVALID}, {"*", SELECT_INVALID},
+          {"level_zero", SELECT_INVALID}, {"level_zero:", SELECT_INVALID}, {"level_zero:0:1", SELECT_INVALID},
+          {"nonsense:gpu", SELECT_INVALID}, {"esimd_emulator:*", SELECT_INVALID}, {"level_zero_v2:0", SELECT_INVALID},
+          {" level_zero:0", SELECT_INVALID}, {"level_zero :0", SELECT_INVALID}, {"xlevel_zero:gpu", SELECT_INVALID},
+          {"level_zero:x", SELECT_INVALID}, {"level_zero:acc", SELECT_INVALID}, {"level_zero:gpux", SELECT_INVALID},
+          {"level_zero:*x", SELECT_INVALID}, {"level_zero:gpu.*", SELECT_INVALID}, {"level_zero:*.0", SELECT_INVALID},
+          {"level_zero:0.*.0", SELECT_INVALID}, {"level_zero:0.1.2.3", SELECT_INVALID},
+          {"level_zero:*;!gpu", SELECT_INVALID}, {"level_zero:2147483648", SELECT_INVALID});
 }
 
 static void auto_jit_numbers(void **state)

@@ -300,7 +300,7 @@ static void messages_hold_the_jobs_own_values(void **state)
     message = diagnostic_of(&result, "told")->message;
     assert_string_equal(message, "{set} is ITEX_BACKEND, ITEX_VERBOSE: a?b, unset, 3, unknown, 2.15");
     assert_string_equal(diagnostic_of(&result, "told")->solution, "unset ITEX_BACKEND, ITEX_VERBOSE");
-    snprintf(words, sizeof words, "itex=2.15 ITEX_VERBOSE=%0300d.x", 0);
+    snprintf(words, sizeof words, "itex=2.15 ITEX_VERBOSE=x%0300d", 0);
     resolve_words(set, words, &result);
     assert_non_null(strstr(diagnostic_of(&result, "told")->message, "000..., unset"));
     rule_set_free(set);
