@@ -396,6 +396,16 @@ static struct request_entry *find_before(struct call *call, const struct subject
     return NULL;
 }
 
+/* Without devices: on what the node has it still depends what becomes of the job. */
+static void decide_without(struct service *service, struct request_entry *entry, const Itexd__V1__Resolve *request,
+                           bool advise)
+{
+    struct grant grant = GRANT_INIT;
+
+    grant_see(&grant, service, request->devices);
+    decide_entry(service, entry, request, advise, &grant);
+}
+
 static void decide_anew(struct call *call, const Itexd__V1__Resolve *request, const struct subject *subject,
                         bool advise)
 {
@@ -415,8 +425,10 @@ static void decide_anew(struct call *call, const Itexd__V1__Resolve *request, co
     call_wait(call, &entry->waiters);
     if (decide_wants_devices(service, request))
         decide_devices(call, entry, request, subject, advise);
+    else if (decide_lacks_devices(service, request))
+        decide_entry(service, entry, request, advise, &unmanaged);
     else
-        decide_entry(service, entry, request, advise, decide_lacks_devices(service, request) ? &unmanaged : NULL);
+        decide_without(service, entry, request, advise);
 }
 
 void decide(struct call *call, const Itexd__V1__Resolve *request)

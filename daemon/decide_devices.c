@@ -72,9 +72,7 @@ static void refuse(struct asking *asking, enum refusal refusal, const char *deta
 
 static void decide_asked(struct asking *asking)
 {
-    const struct devices *devices = asking->service->devices;
-
-    asking->grant.on_node = devices_count(devices) > 0 ? "some" : "none";
+    grant_see(&asking->grant, asking->service, asking->request->devices);
     LIST_REMOVE(asking, link);
     decide_entry(asking->service, asking->entry, asking->request, asking->advise, &asking->grant);
     asking_free(asking);
@@ -116,6 +114,7 @@ static void on_answered(void *context, const struct lease_answered *answered)
         break;
     case LEASE_NO_DEVICE:
         grant_note(&asking->grant, "no-device", "%s", detail);
+        asking->grant.none = true;
         asking->grant.rejected = !asking->request->devices->allow_none;
         break;
     }

@@ -1,6 +1,7 @@
 /* From a lease, or from a scheduler's allocation, to what a resolution is told of it. */
 #include "daemon/grant.h"
 #include "daemon/devices/devices.h"
+#include "daemon/grant_own.h"
 #include "daemon/service.h"
 
 #include <errno.h>
@@ -88,32 +89,16 @@ int grant_fill(struct grant *grant, const struct pool *pool, struct lease_member
 
 /* ---- A scheduler's allocation ----------------------------------------------------------------------------- */
 
-/* Cards that the job can open, by its own word. */
-static uint64_t visible_cards(const struct pool *pool, const Itexd__V1__DeviceRequest *devices)
-{
-    uint64_t visible = 0;
-
-    for (size_t i = 0; i < pool->n_cards; i++) {
-        const char *node = pool->cards[i].render_node;
-        const char *base = strrchr(node, '/');
-        bool can = !devices->render_nodes_told || !*node;
-
-        base = base ? base + 1 : node;
-        for (size_t j = 0; j < devices->n_render_nodes && !can; j++)
-            can = strcmp(devices->render_nodes[j], base) == 0;
-        visible |= (uint64_t)can << i;
-    }
-    return visible;
-}
-
 bool grant_scheduled(struct grant *grant, const struct pool *pool, const Itexd__V1__Resolve *request,
                      struct allocation *allocation)
 {
-    uint64_t visible = visible_cards(pool, request->devices);
+    uint64_t visible = grant_visible(pool, request->devices);
 
     allocation_read(pool, visible, look_up, (void *)request, allocation);
     if (!allocation->found)
         return false;
+    grant->scheduled = true;
+    grant->none = allocation->units.n == 0;
     grant_note(grant, "scheduler-owns", "a job of %s", allocation->scheduler);
     if (allocation->differs[0])
         grant_note(grant, "view-differs", "%s", allocation->differs);
@@ -129,7 +114,7 @@ bool grant_scheduled(struct grant *grant, const struct pool *pool, const Itexd__
 /* Writes where out is not NULL; returns the size. Texts end with their zero, and a value is marked by one byte. */
 static size_t write_key(const struct grant *grant, uint8_t *out)
 {
-    const char *texts[2 * N(grant->variables) + 2 * GRANT_NOTES + 1];
+    const char *texts[2 * N(grant->variables) + 2 * GRANT_NOTES + 3];
     size_t n = 0, size = 1;
 
     for (size_t i = 0; i < grant->n_variables; i++) {
@@ -140,9 +125,11 @@ static size_t write_key(const struct grant *grant, uint8_t *out)
         texts[n++] = grant->notes[i].rule;
         texts[n++] = grant->notes[i].detail;
     }
-    texts[n++] = grant->on_node ? grant->on_node : "";
+    texts[n++] = grant->devices ? grant->devices : "";
+    texts[n++] = grant->driver_hierarchy ? grant->driver_hierarchy : "";
+    texts[n++] = grant->cards;
     if (out)
-        out[0] = grant->rejected;
+        out[0] = (uint8_t)(grant->rejected | grant->none << 1);
     for (size_t i = 0; i < n; i++) {
         size_t length = strlen(texts[i]) + 1;
 

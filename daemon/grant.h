@@ -23,10 +23,15 @@ struct grant_note {
     char detail[600];
 };
 
+#define GRANT_CARDS_SIZE (POOL_MAX_CARDS * sizeof "8,")
 struct grant {
     struct lease_member *member; /* NULL: none */
     bool rejected;               /* there is nothing that the job could run on */
-    const char *on_node;         /* the fact "devices"; NULL: not known */
+    bool none;                   /* the job as it is sees no device, for a reason that no rule can find */
+    bool scheduled;              /* it has what a scheduler gave it */
+    /* Facts of the node, under their names; NULL or "": not known. */
+    const char *devices, *driver_hierarchy;
+    char cards[GRANT_CARDS_SIZE];
     struct env_variable variables[MASK_VARIABLES + 1];
     size_t n_variables;
     struct grant_note notes[GRANT_NOTES];
@@ -48,6 +53,10 @@ int grant_fill(struct grant *grant, const struct pool *pool, struct lease_member
  * *recordable where the allocation can be recorded. */
 bool grant_scheduled(struct grant *grant, const struct pool *pool, const Itexd__V1__Resolve *request,
                      struct allocation *allocation);
+
+/* Fills in the facts of the node, as far as they are known. devices: what the request says of its devices, and which
+ * of the node's it can open; NULL: nothing. */
+void grant_see(struct grant *grant, const struct service *service, const Itexd__V1__DeviceRequest *devices);
 
 /* What of it a resolution depends on, as bytes. */
 size_t grant_key_size(const struct grant *grant);

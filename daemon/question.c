@@ -36,6 +36,12 @@ static int note_grant(const struct question *question, struct resolution *resolu
 
     for (size_t i = 0; grant && i < grant->n_notes && error == 0; i++)
         error = note(question, resolution, grant->notes[i].rule, grant->notes[i].detail);
+    if (grant && grant->none &&
+        (resolution->predicted_mode != MODE_UNKNOWN || resolution->predicted_outcome < OUTCOME_CPU)) {
+        resolution->predicted_mode = MODE_UNKNOWN;
+        resolution->predicted_outcome = OUTCOME_NO_DEVICE;
+        resolution->predicted_outcome_known = true;
+    }
     if (grant && grant->rejected) {
         resolution->mode = MODE_NONE;
         resolution->verdict = VERDICT_REJECTED;
@@ -51,16 +57,23 @@ static int too_large(struct question *question)
     return -EINVAL;
 }
 
-/* Adds what the service knows of the node; facts is for one more than the input has. */
+#define NODE_FACTS 3
+
+/* Adds what the service knows of the node; facts is for NODE_FACTS more than the input has. */
 static void add_node_facts(const struct grant *grant, struct resolve_input *input, struct input_fact *facts)
 {
-    if (!grant || !grant->on_node)
-        return;
+    const struct input_fact of_node[NODE_FACTS] = {
+        {"devices", grant->devices, FROM_NODE},
+        {"cards", grant->cards[0] ? grant->cards : NULL, FROM_NODE},
+        {"driver_hierarchy", grant->driver_hierarchy, FROM_NODE},
+    };
+
     if (input->n_facts > 0)
         memcpy(facts, input->facts, input->n_facts * sizeof *facts);
-    facts[input->n_facts] = (struct input_fact){"devices", grant->on_node, FROM_NODE};
     input->facts = facts;
-    input->n_facts++;
+    for (size_t i = 0; i < NODE_FACTS; i++)
+        if (of_node[i].value)
+            facts[input->n_facts++] = of_node[i];
 }
 
 static int resolve_request(struct question *question, struct resolution *resolution)
@@ -75,7 +88,7 @@ static int resolve_request(struct question *question, struct resolution *resolut
     if (question->grant) {
         input.resolve.lease = question->grant->variables;
         input.resolve.n_lease = question->grant->n_variables;
-        facts = calloc(input.resolve.n_facts + 1, sizeof *facts);
+        facts = calloc(input.resolve.n_facts + NODE_FACTS, sizeof *facts);
         if (!facts)
             return -ENOMEM;
         add_node_facts(question->grant, &input.resolve, facts);

@@ -55,7 +55,7 @@ static unsigned long largest_ordinal(const char *mask)
     unsigned long largest = 0;
 
     for (const char *entry = mask; *entry; entry += strcspn(entry, ","), entry += *entry == ',') {
-        unsigned long ordinal = strtoul(entry, NULL, 10);
+        unsigned long ordinal = (uint32_t)strtoul(entry, NULL, 0);
 
         if (ordinal > largest)
             largest = ordinal;

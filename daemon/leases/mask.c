@@ -100,24 +100,23 @@ struct named {
     uint8_t tiles[POOL_MAX_CARDS]; /* bits */
 };
 
-/* A number as std::stoul takes it, which dies of anything that does not begin with one; what follows is ignored. */
+/* A number as std::stoul takes it with base 0, which dies of anything that does not begin with one; what follows is
+ * ignored. The driver keeps 32 bits of it. */
 static int read_number(const char *text, size_t size, unsigned long *out)
 {
-    char copy[32];
+    char copy[64], *end;
 
     while (size > 0 && isspace((unsigned char)*text)) {
         text++;
         size--;
     }
-    if (size == 0 || !isdigit((unsigned char)*text))
-        return -EINVAL;
     if (size >= sizeof copy)
         size = sizeof copy - 1;
     memcpy(copy, text, size);
     copy[size] = '\0';
     errno = 0;
-    *out = strtoul(copy, NULL, 10);
-    return errno == 0 && *out <= UINT32_MAX ? 0 : -EINVAL;
+    *out = (uint32_t)strtoul(copy, &end, 0);
+    return errno == 0 && end != copy ? 0 : -EINVAL;
 }
 
 static void name_flat(const struct pool *pool, const struct numbering *numbering, unsigned long ordinal,

@@ -8,6 +8,7 @@
 #include "tests/simze/simze.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,9 +58,11 @@ static enum hierarchy hierarchy_of(const struct control *control)
 
 static unsigned long ordinal(const char *text, char **end)
 {
-    unsigned long value = strtoul(text, end, 10);
+    unsigned long value;
 
-    if (*end == text) {
+    errno = 0;
+    value = (uint32_t)strtoul(text, end, 0);
+    if (*end == text || errno != 0) {
         fprintf(stderr, "simze: ZE_AFFINITY_MASK has no number at \"%s\": the real driver dies of it, too\n", text);
         abort();
     }
