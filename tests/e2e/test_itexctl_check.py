@@ -89,6 +89,17 @@ def test_what_the_environment_causes_has_no_line(check):
     assert "itex-bool" in told.stdout
 
 
+def test_a_condition_that_does_not_hold_names_no_line(check):
+    """A rule of several alternatives: only the one that holds says what the cause is."""
+    scripts = {
+        "train.py": ["fact keras 0", "installed itex 2.15.0.3", "sets ITEX_ENABLE_NEXTPLUGGABLE_DEVICE 1"]
+    }
+    result = check(scripts=scripts, env={"CUDA_VISIBLE_DEVICES": "0"})
+    assert re.search(r"^train.py: info: CUDA_VISIBLE_DEVICES.*\[dead-variable\]$", result.stdout, re.M), (
+        result.stdout
+    )
+
+
 def test_a_rule_that_another_rules_fix_brings_about(check):
     """Row 3 of the page, then row 6: the line is that of the first cause."""
     scripts = {"train.py": ["fact keras 2", "fact jit on", "installed itex 2.16.0"]}
@@ -132,13 +143,15 @@ def test_nothing_wrong(check):
         (["warning w w"], [], 0),
         (["warning w w"], ["--strict"], 1),
         (["error e e"], [], 1),
+        (["fact keras 2", "fact jit on", "installed itex 2.15.0.3"], [], 1),  # unsupported counts as an error
         (["crash"], [], 70),
         (["garbage"], [], 70),
         (["old"], [], 70),
     ],
 )
 def test_statuses(check, comments, options, status):
-    scripts = {"train.py": ["fact keras 0", "installed itex 2.16.0", *comments]}
+    base = ["fact keras 0", "installed itex 2.16.0"]
+    scripts = {"train.py": [*base, *comments]}
     result = check(*options, scripts=scripts, env={"ITEX_DISABLE_XLA": "1"})
     assert result.returncode == status, (result.stdout, result.stderr)
     if status == 70:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import select
 import shutil
 import signal
@@ -159,6 +160,26 @@ def test_what_the_analyser_is_asked(job, package, command, arguments):
     assert ("X" in call["environment"]) == ("X=1" in command)
 
 
+def test_an_installed_module_is_no_mistake_and_is_kept(job, package):
+    for _ in range(2):
+        result = job(command=[PYTHON, "-m", "json.tool", "--help"])
+        assert (result.returncode, result.stderr) == (0, "")
+    assert len(package.calls()) == 1
+
+
+def test_what_is_typed_has_no_hook(job):
+    leader, follower = pty.openpty()
+    try:
+        os.write(leader, b"\x04")
+        result = job(command=[PYTHON, "-"], stdin=follower)
+    finally:
+        os.close(leader)
+        os.close(follower)
+    assert result.returncode == 0
+    assert "without the hook" in result.stderr
+    assert "typed" in result.stderr
+
+
 def test_the_analyser_knows_what_run_is_going_to_do(job, package):
     job(
         options=[
@@ -306,6 +327,7 @@ def test_dry_run_shows_everything(job, package):
     ]
     result = job(comments, options=["--dry-run"])
     assert result.returncode == 0
+    assert "verbose=" not in result.stdout, "what follows from a variable is shown as the variable"
     for text in (
         "train.py", PYTHON, "keras=3 (train.py:2:1", "itex=2.16.0 (installed)", "ITEX_VERBOSE=1 (train.py:5)",
         "train.py:6:5: error: no GPU [gpu-name]", "keras3-5", "ITEX_DISABLE_XLA=1", "runner.py train.py",

@@ -85,6 +85,27 @@ def test_run_ends_in_the_documented_mode(shared_itexd, python, name, installed, 
         assert decision["env"]["set"] == changes
 
 
+FULL_SIZE = {
+    "keras3_default": "npd+xla",
+    "keras_free": "npd",
+    "legacy_keras": "npd",
+    "keras3_jit_off": "npd",
+    "ops_override": "npd",
+    "auto_clustering": "npd+xla",
+}
+
+
+@pytest.mark.parametrize("name", FULL_SIZE)
+def test_full_size_scripts_are_to_run_in_the_same_modes(shared_itexd, python, name):
+    """With all that stand-ins cannot run."""
+    command = ["run", "--dry-run", "--json", "--", python(LEGACY), f"{name}.py"]
+    result = shared_itexd.ctl(*command, cwd=SOURCE / "tests" / "check" / "usecases")
+    shown = json.loads(result.stdout)
+    assert shown["mode"] == FULL_SIZE[name]
+    assert shown["unknown"] == []
+    assert shown["facts"]["keras"]["from"] == "script"
+
+
 def test_what_is_installed_later_counts(python, tmp_path):
     """What was kept is no longer so when a package comes, also as the first one of the user's own."""
     interpreter = python({"keras": None, "tensorflow": "2.15.1", "itex": "2.15.0.3"})
