@@ -18,6 +18,10 @@ import textwrap
 import time
 from pathlib import Path
 
+SOURCE = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(SOURCE / "tests/standins"))
+from standins import virtual_environment  # noqa: E402
+
 NPD_OFF = {"ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": "0"}
 
 
@@ -64,6 +68,8 @@ class Service:
             and name not in ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "FLUX_JOB_ID")
         }
         self.environment["ITEXD_SOCKET"] = str(folder / "itexd.sock")
+        self.environment["ITEXD_PYTHON_DIR"] = str(SOURCE / "client/python/src")
+        self.environment["XDG_CACHE_HOME"] = str(folder)
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(str(folder / "notify"))
         notify.settimeout(20)
@@ -73,7 +79,7 @@ class Service:
                     str(build / "daemon/itexd"),
                     f"--socket={folder / 'itexd.sock'}",
                     f"--database={folder / 'itexd.db'}",
-                    f"--rules={Path(__file__).parents[1] / 'db/rules'}",
+                    f"--rules={SOURCE / 'db/rules'}",
                     *devices,
                 ],
                 env={**self.environment, "NOTIFY_SOCKET": str(folder / "notify")},
@@ -166,11 +172,15 @@ def print_table(service, title, cases):
         print_row([name], [own_outcome(decision)], fix(decision), [decision["mode"]])
 
 
-def run_one(service):
-    program = "import os; print('  ITEX_DISABLE_XLA =', os.environ.get('ITEX_DISABLE_XLA'))"
-    print("\nA job: itexctl run --itex newest --keras 3 --jit off -- python3 -c '...'\n", flush=True)
-    command = [service.itexctl, "run", "--itex", "newest", "--keras", "3", "--jit", "off", "--"]
-    subprocess.run([*command, sys.executable, "-c", program], env=service.environment, check=True)
+def run_one(service, build):
+    """A script as somebody submits it, who knows nothing of all this."""
+    python = virtual_environment(service.folder / "venv")
+    shutil.copy(SOURCE / "tests/standins/use_cases/jit_off.py", service.folder / "train.py")
+    service.environment["PATH"] = f"{python.parent}:{service.environment['PATH']}"
+    service.environment["LD_LIBRARY_PATH"] = str(build / "client")
+    print("\nA job: Keras 3 with jit_compile=False. TensorFlow, Keras, ITEX and its XPUs are stand-ins.")
+    service.show("check", "train.py")
+    service.show("run", "--", "python", "train.py")
     newest = subprocess.run(
         [service.itexctl, "query", "--limit", "1", "--json"],
         env=service.environment,
@@ -256,7 +266,7 @@ def main():
         print_table(service, "The vendor's eight invalid cases, and a chain of two", INVALID)
         print_table(service, "The vendor's four use cases", USE_CASES)
         print("\nabort: dies by a signal at import; exit 0: ends as if done, without having trained.")
-        run_one(service)
+        run_one(service, build)
         show_leases(build, folder / "simulated")
 
 

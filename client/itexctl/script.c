@@ -404,12 +404,13 @@ const char *script_name(const struct script *script)
 {
     switch (script->kind) {
     case SCRIPT_FILE:
-    case SCRIPT_STDIN:
         return script->words[script->subject];
+    case SCRIPT_STDIN:
+        return "standard input";
     case SCRIPT_MODULE:
         return script->words[script->subject + 1];
     case SCRIPT_CODE:
-        return "-c";
+        return "the code behind -c";
     case SCRIPT_NONE:
     case SCRIPT_INTERACTIVE:
     case SCRIPT_NOTHING:

@@ -64,7 +64,7 @@ struct script {
 int script_find(struct script *script, char *const *command, char *const *envp);
 void script_clear(struct script *script);
 
-/* "train.py", "-m pkg.mod", "-c ...", for messages; "" where there is no script. */
+/* "train.py", "pkg.mod", "the code behind -c", for messages; "" where there is no script. */
 const char *script_name(const struct script *script);
 /* The value that the job will have; NULL where it has none. envp as before. */
 const char *script_getenv(const struct script *script, char *const *envp, const char *name);
