@@ -129,6 +129,22 @@ def test_what_is_installed_later_counts(python, tmp_path):
     assert later["facts"]["keras"]["value"] == "3"
 
 
+def test_what_is_certain_is_put_right(python, tmp_path):
+    script = tmp_path / "train.py"
+    text = (SCRIPTS / "keras3_default.py").read_text()
+    first = text.replace("import tensorflow as tf\nimport keras\n", "import keras\nimport tensorflow as tf\n")
+    script.write_text(first)
+    command = ["check", "--offline", "--python", python(NEWEST), "--fix"]
+    shown = ctl(*command, "train.py", cwd=tmp_path, env=RULES_HERE)
+    assert (shown.returncode, script.read_text()) == (0, first)
+    assert "+import tensorflow" in shown.stdout
+    written = ctl(*command, "--write", "train.py", cwd=tmp_path, env=RULES_HERE)
+    assert written.stdout.startswith(shown.stdout)
+    assert "nothing is wrong with it" in written.stdout
+    assert written.returncode == 0
+    assert script.read_text() != first
+
+
 def test_the_override_is_what_turns_jit_off(python):
     result = ctl(
         "check", "--offline", "--python", python(NEWEST), "ops_override.py", cwd=SCRIPTS,
