@@ -55,7 +55,8 @@ def observations():
 @pytest.fixture(scope="session")
 def decisions(request, services, observations):
     """What is decided for each selected point of the grid. Their observations are begun."""
-    points = [item.callspec.params["point"] for item in request.session.items if hasattr(item, "callspec")]
+    parameters = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
+    points = [each["point"] for each in parameters if "point" in each]
     made = {point.name: ask(point, services(point.cards, point.tiles).ctl) for point in points}
     for point in points:
         observations.of(point)
