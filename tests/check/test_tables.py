@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests" / "reference"))
 
 import itexfacts  # noqa: E402
+import itexgpus  # noqa: E402
 import tfflags  # noqa: E402
 from itexclient import facts  # noqa: E402
 from itexclient.check import keras_tables, modules, rules, variables, xla_flags  # noqa: E402
@@ -118,14 +119,16 @@ def flag_values():
 def parsers():
     """Single values are read as the reference reads them."""
     values = ["", "0", "1", "true", "TRUE", "True", "false", "yes", " 1", "on", "2", "gpu", "level_zero:gpu", "opencl:gpu", "0,1", "0.0",
-              "0,", "x", "4GB", "-3", "!level_zero:0", "level_zero:0;!level_zero:1", "level_zero", ";", "cpu", "CPU", "tensorflow"]  # fmt: skip
+              "0,", "x", "4GB", "-3", "!level_zero:0", "level_zero:0;!level_zero:1", "level_zero", ";", "cpu", "CPU", "tensorflow",
+              "auto", "1x", "+1", "-1", "0x1", "08", "0.", "0.1.2", "0.1.0", "default", "2147483648", "level_zero:*.0",
+              "level_zero:*.*", "level_zero:0.1", "level_zero:gpu.0", "level_zero:gpu;", "!!level_zero:0", "host:*"]  # fmt: skip
     checks = {
         "SYCL_DEVICE_FILTER": lambda v: itexfacts.device_filter(v) == "other",
         "ITEX_LIMIT_MEMORY_SIZE_IN_MB": lambda v: itexfacts.integer(v) == "invalid",
-        "ITEX_VERBOSE": lambda v: itexfacts.integer(v) == "invalid",
-        "ZE_AFFINITY_MASK": lambda v: itexfacts.affinity_mask(v) == "invalid",
-        "ONEAPI_DEVICE_SELECTOR": lambda v: itexfacts.selector(v) == "invalid",
-        "ITEX_BACKEND": lambda v: itexfacts.backend(v) == "cpu",
+        "ITEX_VERBOSE": lambda v: itexfacts.verbose(v) != "valid",
+        "ZE_AFFINITY_MASK": lambda v: itexgpus.affinity_mask(v) == "invalid",
+        "ONEAPI_DEVICE_SELECTOR": lambda v: itexgpus.selector(v) == "invalid",
+        "ITEX_BACKEND": lambda v: itexfacts.backend(v) != "gpu",
         "KERAS_BACKEND": lambda v: itexfacts.keras_backend(v) == "other",
         "ITEX_ENABLE_NEXTPLUGGABLE_DEVICE": lambda v: itexfacts.native_spelling(v) == "misread",
         "TF_USE_LEGACY_KERAS": lambda v: itexfacts.native_spelling(v) == "misread",

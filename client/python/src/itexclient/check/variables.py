@@ -4,9 +4,7 @@ a file.
 
 from __future__ import annotations
 
-import re
-
-from . import xla_flags
+from . import readers, xla_flags
 
 STRICT_BOOLEANS = frozenset(
     {
@@ -14,8 +12,11 @@ STRICT_BOOLEANS = frozenset(
         "ITEX_REMAPPER",
         "ITEX_ENABLE_REMAPPER",
         "ITEX_LAYOUT_OPT",
+        "ITEX_ONEDNN_LAYOUT_OPT",
+        "ITEX_ENABLE_ONEDNN_LAYOUT_OPT",
         "ITEX_AUTO_MIXED_PRECISION",
         "ITEX_ONEDNN_GRAPH",
+        "ITEX_ENABLE_ONEDNN_GRAPH",
         "ITEX_SHARDING",
         "ITEX_TF_CONSTANT_FOLDING",
         "ITEX_CACHE_ONEDNN_OBJECT",
@@ -26,7 +27,6 @@ STRICT_BOOLEANS = frozenset(
     }
 )
 CUDA_ONLY = frozenset({"TF_GPU_ALLOCATOR", "TF_FORCE_GPU_ALLOW_GROWTH", "CUDA_VISIBLE_DEVICES"})
-_MASK = re.compile(r"[0-9]+(\.[0-9]+)?(,[0-9]+(\.[0-9]+)?)*")
 
 
 def native_bool(value, default):
@@ -41,17 +41,6 @@ def python_legacy(value):
 def python_disable(value):
     """ITEX's Python code: set unless absent, 0 or false."""
     return value is not None and value not in ("0", "false")
-
-
-def is_integer(value):
-    found = re.fullmatch(r"[ \t\n\v\f\r]*(-?[0-9]+)[ \t\n\v\f\r]*", value)
-    return bool(found) and -(2**63) <= int(found.group(1)) < 2**63
-
-
-def selects_nothing(value):
-    """ONEAPI_DEVICE_SELECTOR without a term that accepts devices, or with one that names none."""
-    terms = [term for term in value.split(";") if term and not term.startswith("!")]
-    return not terms or any(not term.partition(":")[2] for term in terms)
 
 
 def problem(name, value, generation):
@@ -96,7 +85,7 @@ def device_filter(value, generation):
 
 
 def memory_limit(value, generation):
-    if is_integer(value):
+    if readers.is_integer(value):
         return None
     what = (
         f"ITEX_LIMIT_MEMORY_SIZE_IN_MB={value!r} is no whole number: the process aborts when it first "
@@ -106,17 +95,17 @@ def memory_limit(value, generation):
 
 
 def verbose(value, generation):
-    if is_integer(value):
+    if readers.begins_with_int(value) and readers.is_integer(value):
         return None
-    return (
-        "verbose",
-        f"ITEX_VERBOSE={value!r} is no whole number: the import fails with ValueError",
-        "Give a number.",
+    what = (
+        f"ITEX_VERBOSE={value!r} is no whole number of 32 bits: the import fails, or the first operation "
+        "aborts"
     )
+    return "verbose", what, "Give a number."
 
 
 def mask(value, generation):
-    if value == "" or _MASK.fullmatch(value):
+    if not readers.mask_is_refused(value):
         return None
     what = (
         f"ZE_AFFINITY_MASK={value!r} is no list of devices (0,1) or tiles (0.0,0.1): the driver ends the "
@@ -126,16 +115,19 @@ def mask(value, generation):
 
 
 def selector(value, generation):
-    if not selects_nothing(value):
+    if not readers.selector_is_refused(value):
         return None
-    what = f"ONEAPI_DEVICE_SELECTOR={value!r} selects nothing: the import of TensorFlow fails"
+    what = f"ONEAPI_DEVICE_SELECTOR={value!r} is refused by the SYCL runtime: the import of TensorFlow fails"
     return "selector", what, "Write level_zero:gpu, or leave it out."
 
 
 def backend(value, generation):
-    if value.lower() != "cpu":
+    if value.lower() == "gpu":
         return None
-    what = f"ITEX_BACKEND={value!r}: GPUs are still listed as XPUs, but the first operation on one fails"
+    if value.lower() in ("cpu", "auto"):
+        what = f"ITEX_BACKEND={value!r}: GPUs are still listed as XPUs, but the first operation on one fails"
+    else:
+        what = f"ITEX_BACKEND={value!r} is none of CPU, GPU and AUTO: the process aborts at the import"
     return "itex-backend", what, "Leave it out."
 
 
