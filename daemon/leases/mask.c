@@ -134,29 +134,51 @@ static void name_flat(const struct pool *pool, const struct numbering *numbering
     }
 }
 
+/* CARD.TILE.ENGINE, of which a dot at the end adds nothing. */
+#define PARTS_MAX 3
+
+struct parts {
+    unsigned long numbers[PARTS_MAX];
+    size_t n;
+};
+
+static int read_parts(const char *text, size_t size, struct parts *parts)
+{
+    parts->n = 0;
+    do {
+        const char *dot = memchr(text, '.', size);
+        size_t part = dot ? (size_t)(dot - text) : size, behind = dot ? part + 1 : part;
+
+        if (parts->n == PARTS_MAX || read_number(text, part, &parts->numbers[parts->n++]) < 0)
+            return -EINVAL;
+        text += behind;
+        size -= behind;
+    } while (size > 0);
+    return 0;
+}
+
 static int read_entry(const struct pool *pool, const struct numbering *numbering, enum hierarchy hierarchy,
                       const char *text, size_t size, struct named *named)
 {
-    const char *dot = memchr(text, '.', size);
-    size_t first = dot ? (size_t)(dot - text) : size, second = dot ? size - first - 1 : 0;
-    unsigned long card, tile;
+    struct parts parts;
 
-    if (read_number(text, first, &card) < 0)
+    if (read_parts(text, size, &parts) < 0)
         return -EINVAL;
+    /* Engine 0 is the tile itself; the driver dies of number 1 and has no others. */
+    if (parts.n == PARTS_MAX && parts.numbers[2] != 0)
+        return parts.numbers[2] == 1 ? -EINVAL : 0;
     if (hierarchy != HIERARCHY_COMPOSITE) {
-        if (second == 0)
-            name_flat(pool, numbering, card, named);
+        if (parts.n == 1)
+            name_flat(pool, numbering, parts.numbers[0], named);
         return 0;
     }
-    if (second > 0 && read_number(dot + 1, second, &tile) < 0)
-        return -EINVAL;
-    if (card >= numbering->n)
+    if (parts.numbers[0] >= numbering->n)
         return 0;
-    card = numbering->cards[card];
-    if (second == 0)
+    uint8_t card = numbering->cards[parts.numbers[0]];
+    if (parts.n == 1)
         named->whole[card] = true;
-    else if (tile < pool->cards[card].n_tiles)
-        named->tiles[card] |= (uint8_t)(1u << tile);
+    else if (parts.numbers[1] < pool->cards[card].n_tiles)
+        named->tiles[card] |= (uint8_t)(1u << parts.numbers[1]);
     return 0;
 }
 
@@ -197,7 +219,7 @@ int mask_read(const struct pool *pool, uint64_t visible, enum hierarchy hierarch
     int error = 0;
 
     number_cards(pool, visible, by_pci, &numbering);
-    if (*text)
+    if (*text && strcmp(text, "default") != 0)
         error = read_entries(pool, &numbering, hierarchy, text, &named);
     else
         name_everything(pool, &numbering, hierarchy, &named);

@@ -20,6 +20,7 @@ struct mask_entry {
     uint32_t card;
     uint32_t tile;
     bool whole;
+    bool nothing; /* selects nothing, wherever it points */
     bool odd;
 };
 
@@ -49,12 +50,28 @@ static bool read_number(const char *text, size_t size, uint32_t *number, bool *o
     return end != copy && errno == 0;
 }
 
-/* One entry between commas. A third part names an engine of the tile, of which only number 0 is known to be there. */
+/* A third part, behind the second dot: an engine of the tile. Number 0 is the tile itself, number 1 an engine, which
+ * the driver cannot make a device of and dies; others are none. A fourth part is more than the driver takes. */
+static bool read_engine(const char *text, size_t size, struct mask_entry *entry)
+{
+    const char *dot = memchr(text, '.', size);
+    size_t first = dot ? (size_t)(dot - text) : size;
+    uint32_t engine = 0;
+
+    entry->odd = true;
+    if (dot && first + 1 < size)
+        return false;
+    if (size > 0 && !read_number(text, first, &engine, &entry->odd))
+        return false;
+    entry->nothing = engine > 1;
+    return engine != 1;
+}
+
+/* One entry between commas. False where the driver dies. */
 static bool read_entry(const char *text, size_t size, struct mask_entry *entry)
 {
     const char *end = text + size;
     const char *dot = memchr(text, '.', size);
-    uint32_t engine = 0;
 
     *entry = (struct mask_entry){.whole = !dot || dot + 1 == end, .odd = dot && dot + 1 == end};
     if (!read_number(text, (size_t)((dot ? dot : end) - text), &entry->card, &entry->odd))
@@ -65,10 +82,7 @@ static bool read_entry(const char *text, size_t size, struct mask_entry *entry)
     dot = memchr(text, '.', (size_t)(end - text));
     if (!read_number(text, (size_t)((dot ? dot : end) - text), &entry->tile, &entry->odd))
         return false;
-    entry->odd |= dot != NULL;
-    if (dot && dot + 1 < end && !read_number(dot + 1, (size_t)(end - dot - 1), &engine, &entry->odd))
-        return false;
-    return engine == 0;
+    return !dot || read_engine(dot + 1, (size_t)(end - dot - 1), entry);
 }
 
 /* Cuts the next entry off; a comma at the very end is not followed by one. */
@@ -147,6 +161,8 @@ static void name_tile(const struct gpus *cards, uint32_t number, struct named *n
 
 static void name_entry(const struct gpus *cards, enum tree tree, const struct mask_entry *entry, struct named *named)
 {
+    if (entry->nothing)
+        return;
     if (tree == TREE_TILES) {
         if (entry->whole) /* N.M is passed over */
             name_tile(cards, entry->card, named);
@@ -186,7 +202,7 @@ static void count_named(const char *mask, struct gpus *listed)
 
     *listed = (struct gpus){.exact = false};
     while (next_entry(&at, &text, &size) && read_entry(text, size, &entry)) {
-        bool again = false;
+        bool again = entry.nothing;
 
         for (unsigned i = 0; i < listed->n; i++)
             again |= seen[i] == entry.card;

@@ -34,7 +34,7 @@ def stoul(text: str) -> int:
 
 
 def mask_entries(mask: str) -> list[tuple[int, ...]]:
-    """(card,) or (card, tile) for each entry; of a third part, the engine, only 0 is known to be there."""
+    """(card,) or (card, tile) for each entry. Of engines, a third part, 0 is the tile, 1 kills, others select nothing."""
     entries = []
     texts = mask.split(",")
     if texts[-1] == "":
@@ -44,9 +44,10 @@ def mask_entries(mask: str) -> list[tuple[int, ...]]:
         if len(parts) > 1 and parts[-1] == "":
             parts.pop()
         numbers = [stoul(part) for part in parts[:3]]
-        if len(numbers) == 3 and numbers[2] != 0:
+        if len(parts) > 3 or numbers[2:] == [1]:
             raise Refused(text)
-        entries.append(tuple(numbers[:2]))
+        if numbers[2:] in ([], [0]):
+            entries.append(tuple(numbers[:2]))
     return entries
 
 

@@ -415,12 +415,13 @@ def masks():
     odd = ["0,", "0;1", "-1", "0.", "0.1.0", " 1", "1 ", "0x1", "1e0", "+1", "01", "0.1x"]
     cases += values(mask, odd, WARNED)
     cases += values(
-        mask, ["x", "0,x", ",0", "0,,1", ".0", "0.x", "0.1.2", "*", " ", "- 1", str(2**64)], ABORTS
+        mask, ["x", "0,x", ",0", "0,,1", ".0", "0.x", "0.1.1", "0.1.2.3", "0.1..0", "0.1.0x1", "*", " ", "- 1", str(2**64)], ABORTS
     )
     two = job(cards="2,2", driver_hierarchy="composite")
     cases += values(mask, ["", "0", "1.1", "7,1", "0.0,0.0", str(2**32)], FINE, two)
     cases += values(mask, ["2", "7", "2,3", "0.2", "5.0"], NO_DEVICE, two)
-    cases += values(mask, ["010", "-1", "0x9", "1.-1"], NO_DEVICE, two)
+    cases += values(mask, ["010", "-1", "0x9", "1.-1", "0.1.2", "0.1.-1", "0.1.2."], NO_DEVICE, two)
+    cases += values(mask, ["0,0.1.2", "0.1.3,1.0", "0.1.0."], WARNED, two)
     cases += values(mask, ["08", "0x1", "1.0x", "+1"], WARNED, two)
     flat = job(cards="2,2", driver_hierarchy="flat")
     cases += values(mask, ["2", "3", "0,7"], FINE, flat) + values(mask, ["4", "1.0"], NO_DEVICE, flat)

@@ -88,7 +88,8 @@ static void test_flat_ordinals_read_back(void **state)
 static void test_spellings(void **state)
 {
     static struct pool pool;
-    static const char *const deadly[] = {"x", "0,x", ",0", "0,,1", "0.x", ".0"};
+    static const char *const deadly[] = {"x",     "0,x",   ",0",      "0,,1",  "0.x",      ".0",
+                                         "0.1.1", "0.1.x", "0.1.0.0", "0.1..", "defaults", "0..1"};
     struct units got;
 
     (void)state;
@@ -102,6 +103,11 @@ static void test_spellings(void **state)
     expect(&pool, 3, HIERARCHY_COMPOSITE, "0.2,2.0", "");
     expect(&pool, 3, HIERARCHY_COMPOSITE, " 1,0.0x", "0.0 1");
     expect(&pool, 3, HIERARCHY_COMPOSITE, "0.,", "0");
+    expect(&pool, 3, HIERARCHY_COMPOSITE, "default", "0 1");
+    /* An engine: of the tile, and nothing. */
+    expect(&pool, 3, HIERARCHY_COMPOSITE, "0.1.0", "0.1");
+    expect(&pool, 3, HIERARCHY_COMPOSITE, "0.1.0.", "0.1");
+    expect(&pool, 3, HIERARCHY_COMPOSITE, "0.1.2,1.0", "1.0");
     /* Numbers of C with base 0, of which 32 bits are kept. */
     expect(&pool, 3, HIERARCHY_COMPOSITE, "0x1", "1");
     expect(&pool, 3, HIERARCHY_COMPOSITE, "+1", "1");

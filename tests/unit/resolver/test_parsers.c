@@ -80,7 +80,8 @@ static void affinity_masks(void **state)
           {"0.1,1.0", MASK_VALID}, {"1,1.0,1", MASK_VALID});
     CHECK(parse_affinity_mask, {"0,", MASK_ODD}, {"0.", MASK_ODD}, {"0 ,1", MASK_ODD}, {" 1", MASK_ODD},
           {"-1", MASK_ODD}, {"+1", MASK_ODD}, {"01", MASK_ODD}, {"0x1", MASK_ODD}, {"0;1", MASK_ODD}, {"1e0", MASK_ODD},
-          {"0:1", MASK_ODD}, {"0.1x", MASK_ODD}, {"0.1.0", MASK_ODD}, {"0.1.", MASK_ODD}, {"4294967296", MASK_VALID});
+          {"0:1", MASK_ODD}, {"0.1x", MASK_ODD}, {"0.1.0", MASK_ODD}, {"0.1.", MASK_ODD}, {"0.1.2", MASK_ODD},
+          {"0.1.0.", MASK_ODD}, {"4294967296", MASK_VALID});
     CHECK(parse_affinity_mask, {"x", MASK_INVALID}, {"0,x", MASK_INVALID}, {",0", MASK_INVALID}, {"0,,1", MASK_INVALID},
           {"0,,", MASK_INVALID}, {",", MASK_INVALID}, {".0", MASK_INVALID}, {"0..1", MASK_INVALID},
           {"0.x", MASK_INVALID}, {" ", MASK_INVALID}, {"- 1", MASK_INVALID}, {"*", MASK_INVALID},

@@ -47,7 +47,7 @@ def _entry_is_refused(entry):
     if len(parts) > 1 and parts[-1] == "":
         parts.pop()
     numbers = [_c_number(part) for part in parts[:3]]
-    return None in numbers or len(numbers) == 3 and numbers[2] % 2**32 != 0
+    return None in numbers or len(parts) > 3 or len(numbers) == 3 and numbers[2] % 2**32 == 1
 
 
 def selector_is_refused(value):
