@@ -19,7 +19,7 @@ with another value, or with a fact that is not there, is wrong; an answer withou
 import json
 from pathlib import Path
 
-FOLDERS = [Path(__file__).parent / name for name in ("snippets", "usecases")]
+FOLDER = Path(__file__).parent / "snippets"
 
 _COMMON = {
     "custom_ops": "false",
@@ -68,7 +68,7 @@ class Snippet:
 
 
 def all_snippets():
-    return [Snippet(path) for folder in FOLDERS for path in sorted(folder.glob("*.expect.json"))]
+    return [Snippet(path) for path in sorted(FOLDER.glob("*.expect.json"))]
 
 
 def found_findings(snippet, answer):

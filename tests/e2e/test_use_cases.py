@@ -86,20 +86,20 @@ def test_run_ends_in_the_documented_mode(shared_itexd, python, name, installed, 
 
 
 FULL_SIZE = {
-    "keras3_default": "npd+xla",
-    "keras_free": "npd",
-    "legacy_keras": "npd",
-    "keras3_jit_off": "npd",
-    "ops_override": "npd",
-    "auto_clustering": "npd+xla",
+    "page1_keras3_default": "npd+xla",
+    "page2_keras_free": "npd",
+    "page3_legacy_keras": "npd",
+    "page4_keras3_jit_off": "npd",
+    "page5_ops_override": "npd",
+    "page6_auto_clustering": "npd+xla",
 }
 
 
 @pytest.mark.parametrize("name", FULL_SIZE)
 def test_full_size_scripts_are_to_run_in_the_same_modes(shared_itexd, python, name):
-    """With all that stand-ins cannot run."""
+    """The same cases among the analyser's snippets, with all that stand-ins cannot run."""
     command = ["run", "--dry-run", "--json", "--", python(LEGACY), f"{name}.py"]
-    result = shared_itexd.ctl(*command, cwd=SOURCE / "tests" / "check" / "usecases")
+    result = shared_itexd.ctl(*command, cwd=SOURCE / "tests" / "check" / "snippets")
     shown = json.loads(result.stdout)
     assert shown["mode"] == FULL_SIZE[name]
     assert shown["unknown"] == []
