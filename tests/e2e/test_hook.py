@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from harness import INSTRUMENTED, ITEXCTL, RULES, SLOW, SOURCE, TIMEOUT, with_client_library
+from harness import INSTRUMENTED, ITEXCTL, PACKAGE, RULES, SLOW, SOURCE, TIMEOUT, with_client_library
 
 sys.path.insert(0, str(SOURCE / "tests" / "standins"))
 import standins
@@ -52,7 +52,7 @@ def job(node, tmp_path):
             **(env or {}),
         }
         return subprocess.run(
-            [ITEXCTL, "run", "--quiet", "--timeout", f"{10 * SLOW:.0f}s", *options, "--", *map(str, command)],
+            [ITEXCTL, "run", "--quiet", "--timeout", f"{10 * SLOW:.0f}s", *map(str, options), "--", *map(str, command)],
             env=environment, capture_output=True, text=True, timeout=TIMEOUT,
         )  # fmt: skip
 
@@ -252,6 +252,15 @@ def test_fewer_devices_than_promised(job, newest):
     text = "import os\nos.environ['ZE_AFFINITY_MASK'] = '0'\nimport tensorflow\n"
     result = job(newest, text, "--keras", "0", "--gpus", "2")
     assert "ZE_AFFINITY_MASK was decided as 0,1 and is 0" in said(result)[-1]
+    assert "on 2 devices and got" in said(result)[-1]
+
+
+def test_a_mask_in_the_script_is_named_by_its_line(job, newest, tmp_path):
+    """The analysis has seen it: no environment can be decided that would stay."""
+    text = "import os\nos.environ['ZE_AFFINITY_MASK'] = '0'\nimport tensorflow\n"
+    result = job(newest, text, "--keras", "0", "--gpus", "2", "--script", tmp_path / "train.py",
+                 env={"ITEXD_PYTHON_DIR": str(PACKAGE)})  # fmt: skip
+    assert "train.py:2 sets a variable itself" in said(result)[-1]
     assert "on 2 devices and got" in said(result)[-1]
 
 

@@ -151,6 +151,13 @@ class Job:
                 changed.append(f"{name} was decided as {was} and is {'unset' if now is None else now}")
         return changed
 
+    def set_by_script(self) -> list[str]:
+        """Where the script sets variables itself that were to be others: `itexctl run` said so before it started."""
+        places = [
+            token.removeprefix("script:") for token in self.under.obligations if token.startswith("script:")
+        ]
+        return [f"{place} sets a variable itself that was to be changed" for place in places]
+
     def check_environment(self) -> None:
         changed = self.changed_since()
         if changed:
@@ -189,7 +196,7 @@ class Job:
         )
         found = "the CPU and no XPU" if got.mode == "none" else f"{got.mode} on {_count(got.devices)}"
         say(
-            f"this job was promised {promised} and got {found}: {_cause(self.changed_since(), got)}. "
+            f"this job was promised {promised} and got {found}: {_cause(self.changed_since() or self.set_by_script(), got)}. "
             f"itexctl explain {self.under.id} tells the whole decision"
         )
         if REQUIRE_MODE in self.under.obligations:
