@@ -52,7 +52,8 @@ def job(node, tmp_path):
             **(env or {}),
         }
         return subprocess.run(
-            [ITEXCTL, "run", "--quiet", "--timeout", f"{10 * SLOW:.0f}s", *map(str, options), "--", *map(str, command)],
+            [ITEXCTL, "run", "--quiet", "--timeout", f"{10 * SLOW:.0f}s", *map(str, options),
+             "--", *map(str, command)],
             env=environment, capture_output=True, text=True, timeout=TIMEOUT,
         )  # fmt: skip
 

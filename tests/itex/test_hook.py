@@ -1,4 +1,4 @@
-"""The hook inside jobs of the real ITEX, started by `itexctl run`: what the job got is read, reported and compared.
+"""The hook inside jobs of the real ITEX under `itexctl run`: what the job got is read, reported and compared.
 
 The same cases, and more of them, run on stand-ins in tests/e2e/test_hook.py.
 """

@@ -152,11 +152,9 @@ class Job:
         return changed
 
     def set_by_script(self) -> list[str]:
-        """Where the script sets variables itself that were to be others: `itexctl run` said so before it started."""
-        places = [
-            token.removeprefix("script:") for token in self.under.obligations if token.startswith("script:")
-        ]
-        return [f"{place} sets a variable itself that was to be changed" for place in places]
+        """Where the script sets variables itself that were to be others, as `itexctl run` has found."""
+        tokens = [token for token in self.under.obligations if token.startswith("script:")]
+        return [f"{token[7:]} sets a variable itself that was to be changed" for token in tokens]
 
     def check_environment(self) -> None:
         changed = self.changed_since()
@@ -195,8 +193,9 @@ class Job:
             f"{decision.mode} on {_count(len(decision.devices))}" if decision.devices else f"{decision.mode}"
         )
         found = "the CPU and no XPU" if got.mode == "none" else f"{got.mode} on {_count(got.devices)}"
+        changed = self.changed_since() or self.set_by_script()
         say(
-            f"this job was promised {promised} and got {found}: {_cause(self.changed_since() or self.set_by_script(), got)}. "
+            f"this job was promised {promised} and got {found}: {_cause(changed, got)}. "
             f"itexctl explain {self.under.id} tells the whole decision"
         )
         if REQUIRE_MODE in self.under.obligations:
