@@ -10,7 +10,6 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import json
-import os
 import re
 import signal
 import subprocess
@@ -179,9 +178,12 @@ def ask(point, ctl):
         arguments = ["resolve", "--json", "--itex", machine.ITEX]
         arguments += [f"--fact={name}={value}" for name, value in facts.items()]
         if "SLURM_JOB_ID" in point.env:
-            # what a scheduler gave is looked at where a job comes for devices
-            arguments += ["--gpus", "1", "--holder", str(os.getpid())]
-        answer = ctl(*arguments, env=env)
+            # What a scheduler gave is looked at where a job comes for devices; it has them while that lives.
+            with subprocess.Popen(["sleep", "infinity"]) as holder:
+                answer = ctl(*arguments, "--gpus", "1", "--holder", str(holder.pid), env=env)
+                holder.kill()
+        else:
+            answer = ctl(*arguments, env=env)
     assert answer.returncode in (0, 1), answer.stderr
     return json.loads(answer.stdout)
 

@@ -34,7 +34,7 @@ def stoul(text: str) -> int:
 
 
 def mask_entries(mask: str) -> list[tuple[int, ...]]:
-    """(card,) or (card, tile) for each entry. Engine 0, a third part, is the tile, 1 kills, others are none."""
+    """(card,) or (card, tile) for each entry. Engine 0, the third part, is the tile; 1 kills."""
     entries = []
     texts = mask.split(",")
     if texts[-1] == "":
