@@ -50,6 +50,7 @@ extern const struct command command_check;
 extern const struct command command_explain;
 extern const struct command command_query;
 extern const struct command command_rules;
+extern const struct command command_doctor;
 extern const struct command command_backup;
 extern const struct command command_devices;
 extern const struct command command_leases;

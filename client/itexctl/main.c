@@ -37,6 +37,7 @@ static const struct command *const commands[] = {
     &command_devices,
     &command_leases,
     &command_rules,
+    &command_doctor,
     &command_backup,
     &command_complete,
     NULL,

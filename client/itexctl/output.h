@@ -57,6 +57,8 @@ void print_heading(const struct printer *printer, enum tone tone, const char *te
 void print_field(const struct printer *printer, const char *label, const char *text);
 __attribute__((format(printf, 3, 4))) void print_fieldf(const struct printer *printer, const char *label,
                                                         const char *format, ...);
+/* A word in a column of its own, in a tone, and text wrapped behind it. */
+void print_worded(const struct printer *printer, int column, enum tone tone, const char *word, const char *text);
 /* Text wrapped at an indentation. */
 void print_paragraph(const struct printer *printer, int indent, const char *text);
 __attribute__((format(printf, 3, 4))) void print_paragraphf(const struct printer *printer, int indent,

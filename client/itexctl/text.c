@@ -227,6 +227,14 @@ void print_fieldf(const struct printer *printer, const char *label, const char *
     print_field(printer, label, text ? text : "out of memory");
 }
 
+void print_worded(const struct printer *printer, int column, enum tone tone, const char *word, const char *text)
+{
+    int length = (int)strlen(word);
+    fprintf(printer->out, "%s%s%s%*s", tone_start(printer, tone), word, tone_end(printer),
+            length < column ? column - length : 1, "");
+    print_wrapped(printer, length < column ? column : length + 1, column, text);
+}
+
 void print_paragraph(const struct printer *printer, int indent, const char *text)
 {
     fprintf(printer->out, "%*s", indent, "");

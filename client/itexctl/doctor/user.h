@@ -1,0 +1,12 @@
+/* Whose job it is about. The name service may hang, as that of a cluster does at times: it is asked in a child. */
+#ifndef ITEXCTL_DOCTOR_USER_H
+#define ITEXCTL_DOCTOR_USER_H
+
+#include "client/itexctl/doctor/doctor.h"
+
+/* Fills doctor->user. 0; -ENOENT: --user names nobody; -ETIMEDOUT: the database does not say who that is; -ENOMEM;
+ * -errno. With --node nobody is looked up. */
+int user_find(struct doctor *doctor);
+void user_clear(struct doctor_user *user);
+
+#endif
