@@ -305,42 +305,103 @@ void past_explain(struct call *call, const Itexd__V1__Explain *request)
     read_one(call, request->decision, on_explain_row);
 }
 
-static void on_query_rows(void *context, int status, const struct store_decision *rows, size_t n_rows, uint64_t before)
+static void on_query_rows(void *context, int status, const struct store_decision *rows, size_t n_rows, uint64_t next)
 {
     struct call *call = context;
+    const bool *forward = call->state;
 
     call->ticket = 0;
-    if (status < 0)
+    if (status == -ENODEV)
+        call_refuse(call, REFUSED_UNSEEN_DEVICE, NULL);
+    else if (status < 0)
         refuse_store(call);
     else
-        call_packet(call, wire_query_page(call->service->server.outbound, call->id, rows, n_rows, &before));
+        call_packet(call, wire_query_page(call->service->server.outbound, call->id, rows, n_rows, *forward, &next));
 }
 
-void past_query(struct call *call, const Itexd__V1__Query *request)
+static bool text_fits(const char *text, const char *wanted)
 {
-    bool all = call_is_administrator(call);
+    return !wanted || (text && strcmp(text, wanted) == 0);
+}
+
+/* In the reader's thread. */
+static bool prediction_fits(const struct store_blob *body, const struct store_filter *filter)
+{
+    Itexd__V1__Outcome *outcome = itexd__v1__outcome__unpack(NULL, body->size, body->data);
+    bool fits = outcome && text_fits(outcome->predicted_mode, filter->predicted_mode) &&
+                text_fits(outcome->predicted_outcome, filter->predicted_outcome);
+
+    itexd__v1__outcome__free_unpacked(outcome, NULL);
+    return fits;
+}
+
+/* False where the state is none. */
+static bool filter_state(struct store_filter *filter, const char *state)
+{
+    filter->by_state = state != NULL;
+    for (int i = STORE_ASKED; state && i <= STORE_UNDELIVERED; i++) {
+        filter->state = (enum store_state_word)i;
+        if (strcmp(wire_state(filter->state), state) == 0)
+            return true;
+    }
+    return !state;
+}
+
+static struct store_filter read_filter(struct call *call, const Itexd__V1__Query *request)
+{
     unsigned limit = request->has_limit && request->limit > 0 ? request->limit : PAGE_ROWS_DEFAULT;
-    struct store_filter filter = {
+    bool predicted = request->predicted_mode || request->predicted_outcome;
+
+    return (struct store_filter){
         .job = request->job,
         .mode = request->mode,
         .rule = request->rule,
         .verdict = request->verdict,
         .by_uid = request->has_uid,
         .uid = request->uid,
-        .seen_by_uid = !all,
+        .seen_by_uid = !call_is_administrator(call),
         .seer = call->who.uid,
         .since_ms = request->since_ms,
         .until_ms = request->until_ms < UINT64_MAX && request->until_ms > 0 ? request->until_ms + 1 : 0, /* inclusive */
         .before = request->before,
+        .forward = request->has_after,
+        .after = request->after,
         .limit = limit < PAGE_ROWS_MAX ? limit : PAGE_ROWS_MAX,
+        .step = request->step,
+        .itex = request->itex,
+        .observed = request->observed,
+        .mismatch = request->mismatch,
+        .rule_set = request->ruleset,
+        .device = request->device,
+        .outcome_fits = predicted ? prediction_fits : NULL,
+        .predicted_mode = request->predicted_mode,
+        .predicted_outcome = request->predicted_outcome,
     };
+}
 
-    if (request->has_uid && request->uid != call->who.uid && !all) {
+void past_query(struct call *call, const Itexd__V1__Query *request)
+{
+    struct store_filter filter = read_filter(call, request);
+    bool *forward;
+
+    if (filter.by_uid && filter.seen_by_uid && filter.uid != filter.seer) {
         call_refuse(call, REFUSED_FOREIGN, "what was decided for that uid");
+        return;
+    }
+    if (!filter_state(&filter, request->state)) {
+        call_refuse(call, REFUSED_FIELD, "a query's state is asked, offered, accepted or undelivered");
         return;
     }
     if (!call_may_read(call))
         return;
+    forward = malloc(sizeof *forward);
+    if (!forward) {
+        call_refuse(call, REFUSED_INTERNAL, "out of memory");
+        return;
+    }
+    *forward = filter.forward;
+    call->state = forward;
+    call->free_state = free;
     call->ticket = store_query(call->service->store, &filter, PAGE_BYTES, on_query_rows, call);
     if (call->ticket == 0)
         call_refuse(call, REFUSED_READS, NULL);

@@ -25,6 +25,9 @@ static const struct {
     [REFUSED_NO_DECISION] = {CODE(NOT_FOUND), "there is no decision %s (it may have been removed by retention)"},
     [REFUSED_NO_RULE_SET] = {CODE(NOT_FOUND), "there is no rule set %s; list them with: itexctl rules list"},
     [REFUSED_NO_DEVICE] = {CODE(NOT_FOUND), "no device is called %s; itexctl devices lists them"},
+    [REFUSED_UNSEEN_DEVICE] = {CODE(NOT_FOUND),
+                               "no device was ever called like that here%s; itexctl devices lists those "
+                               "of today"},
     [REFUSED_NO_DEVICES] = {CODE(NOT_FOUND), "this itexd manages no devices (devices: off)%s"},
     [REFUSED_DEVICE_BUSY] = {CODE(BUSY), "this cannot be done now: %s"},
     [REFUSED_NO_LEASE] = {CODE(NOT_FOUND), "there is no lease %s (any more); list them with: itexctl leases"},

@@ -20,7 +20,8 @@ enum refusal {
     REFUSED_NO_DECISION,
     REFUSED_NO_RULE_SET,
     REFUSED_NO_DEVICE,
-    REFUSED_NO_DEVICES, /* none are managed */
+    REFUSED_UNSEEN_DEVICE, /* in the past either */
+    REFUSED_NO_DEVICES,    /* none are managed */
     REFUSED_DEVICE_BUSY,
     REFUSED_NO_LEASE,
     REFUSED_NO_PREVIOUS,

@@ -18,7 +18,11 @@ enum {
     DECISION_FACTS = 10,
     PAGE_DECISIONS = 1,
     PAGE_BEFORE = 2,
+    PAGE_AFTER = 3,
+    PAGE_FILTERS = 4,
 };
+/* The highest field of Query. */
+enum { QUERY_FILTERS = 19 };
 enum { TYPE_VARINT = 0, TYPE_BYTES = 2 };
 
 /* Left of a page for its envelope and `before`. */
@@ -147,7 +151,7 @@ size_t wire_waiting(uint8_t *buffer, uint64_t request, unsigned position, const 
     return itexd__v1__server_packet__pack(&packet, buffer);
 }
 
-static const char *state_name(enum store_state_word state)
+const char *wire_state(enum store_state_word state)
 {
     static const char *const names[] = {
         [STORE_ASKED] = "asked",
@@ -175,7 +179,7 @@ static size_t pack_head(const struct store_decision *row, uint8_t head[HEAD_SIZE
     decision.id = row->id;
     decision.has_recorded = true;
     decision.recorded = row->id != 0;
-    decision.state = (char *)state_name(row->state);
+    decision.state = (char *)wire_state(row->state);
     decision.has_time_ms = true;
     decision.time_ms = row->time_ms;
     decision.job = (char *)row->job;
@@ -429,7 +433,7 @@ size_t wire_decision(uint8_t *buffer, uint64_t request, const struct store_decis
 }
 
 size_t wire_query_page(uint8_t *buffer, uint64_t request, const struct store_decision *rows, size_t n_rows,
-                       uint64_t *before)
+                       bool forward, uint64_t *next)
 {
     /* The page is written first, behind the longest envelope, and moved up to the real one. */
     struct writer page = {.at = buffer + PAGE_ENVELOPE, .end = buffer + ITEXD_MAX_PACKET};
@@ -449,9 +453,10 @@ size_t wire_query_page(uint8_t *buffer, uint64_t request, const struct store_dec
         put_parts(&page, &parts);
     }
     if (done < n_rows)
-        *before = done > 0 ? rows[done - 1].id : 0;
-    if (*before != 0)
-        put_number(&page, PAGE_BEFORE, *before);
+        *next = done > 0 ? rows[done - 1].id : 0;
+    if (forward || *next != 0)
+        put_number(&page, forward ? PAGE_AFTER : PAGE_BEFORE, *next);
+    put_number(&page, PAGE_FILTERS, QUERY_FILTERS);
 
     struct writer envelope = {.at = buffer, .end = buffer + PAGE_ENVELOPE};
     size_t size = (size_t)(page.at - start);

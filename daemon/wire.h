@@ -28,8 +28,11 @@ bool wire_outcome_fits(struct store_blob outcome);
  * devices that are no real GPUs, or NULL. */
 size_t wire_decision(uint8_t *buffer, uint64_t request, const struct store_decision *row, const char *substitute);
 
-/* As many rows as fit. *before: where the page after this one begins, 0 for none; on entry what the store said. */
+/* As many rows as fit. *next: where the page after this one begins, 0 for none; on entry what the store said. */
 size_t wire_query_page(uint8_t *buffer, uint64_t request, const struct store_decision *rows, size_t n_rows,
-                       uint64_t *before);
+                       bool forward, uint64_t *next);
+
+/* "asked", "offered", ... */
+const char *wire_state(enum store_state_word state);
 
 #endif

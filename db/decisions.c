@@ -141,8 +141,7 @@ static int follow_clock(struct writer *writer, int64_t time_ms)
     return sql_run(add);
 }
 
-/* As stored: a state only rises. */
-static int state_rank(enum store_state_word state)
+int store_state_rank(enum store_state_word state)
 {
     switch (state) {
     case STORE_OFFERED:
@@ -163,7 +162,7 @@ static void bind_decision(sqlite3_stmt *add, const struct store_decision *row)
     sqlite3_bind_int64(add, 3, row->uid);
     sqlite3_bind_int64(add, 4, row->pid);
     sqlite3_bind_int64(add, 5, (int64_t)row->start_time);
-    sqlite3_bind_int64(add, 6, state_rank(row->state));
+    sqlite3_bind_int64(add, 6, store_state_rank(row->state));
     sqlite3_bind_int64(add, 7, row->policy && strcmp(row->policy, "advise") == 0);
     sqlite3_bind_int64(add, 8, (int64_t)row->rule_set);
     sql_bind_blob(add, 11, row->request_id, sizeof row->request_id);
@@ -210,7 +209,7 @@ int store_write_state(struct writer *writer, struct job *job)
     sqlite3_stmt *set = writer->statements[SQL_SET_STATE];
 
     sqlite3_bind_int64(set, 1, (int64_t)job->of.state.decision);
-    sqlite3_bind_int64(set, 2, state_rank(job->of.state.state));
+    sqlite3_bind_int64(set, 2, store_state_rank(job->of.state.state));
     return store_settle(job, sql_run(set));
 }
 

@@ -264,6 +264,8 @@ int store_row_read(struct row_reader *reader, uint64_t id, struct pool *pool, st
 /* Of a lease, in the order of the mask: place, key, tile, bdf, uuid, name. ?1: the lease, ?2: places (NULL: all). */
 extern const char store_lease_units_sql[];
 const char *store_lease_state(int rank);
+/* A decision's state as stored: it only rises. */
+int store_state_rank(enum store_state_word state);
 int store_read_events(sqlite3 *db, struct job *job);
 int store_read_rule_sets(sqlite3 *db, struct job *job);
 int store_read_active_rule_set(sqlite3 *db, struct job *job);

@@ -161,6 +161,18 @@ struct job *job_rule_set(const struct store_rule_set *set, store_written_fn done
                            job_keep_text(job, &own->origin) && keep_blob(job, &own->files));
 }
 
+static bool keep_filter(struct job *job, struct store_filter *filter)
+{
+    const char **const texts[] = {
+        &filter->job,  &filter->mode,     &filter->rule,   &filter->verdict,        &filter->step,
+        &filter->itex, &filter->observed, &filter->device, &filter->predicted_mode, &filter->predicted_outcome};
+
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (!job_keep_text(job, texts[i]))
+            return false;
+    return true;
+}
+
 struct job *job_query(const struct store_filter *filter, size_t max_bytes, store_page_fn done, void *context)
 {
     struct job *job = job_new(JOB_QUERY, context);
@@ -172,8 +184,7 @@ struct job *job_query(const struct store_filter *filter, size_t max_bytes, store
     job->of.query.max_bytes = max_bytes;
     own = &job->of.query.filter;
     *own = *filter;
-    return job_if(job, job_keep_text(job, &own->job) && job_keep_text(job, &own->mode) &&
-                           job_keep_text(job, &own->rule) && job_keep_text(job, &own->verdict));
+    return job_if(job, keep_filter(job, own));
 }
 
 void job_free(struct job *job)
@@ -190,7 +201,7 @@ void job_done(struct job *job)
 {
     switch (job->kind) {
     case JOB_QUERY:
-        job->done.page(job->context, job->status, job->of.query.rows, job->of.query.n_rows, job->of.query.before);
+        job->done.page(job->context, job->status, job->of.query.rows, job->of.query.n_rows, job->of.query.next);
         break;
     case JOB_RULE_SETS:
         job->done.rule_sets(job->context, job->status, job->of.rule_sets.sets, job->of.rule_sets.n_sets);

@@ -91,7 +91,7 @@ struct query_job {
     size_t n_found;
     struct store_decision *rows;
     size_t n_rows;
-    uint64_t before;
+    uint64_t next;
 };
 
 struct rule_sets_job {

@@ -7,23 +7,24 @@
  * dense, the second where they are rare. The first begins; where it finds little, both have had a slice and the one
  * that covers more ids in the same time is kept.
  *
+ * Forward - what came after an id, oldest first - there is only WAY_ROWS.
+ *
  * A slice looks at SLICE_ROWS rows at most, so the read transaction around it is short. What has been found is kept
  * as ids; the rows are read at the end, in the transaction of the last slice.
  */
 #include "db/internal.h"
+#include "db/match.h"
 #include "proto/cleanup.h"
 #include "proto/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     FIRST_SLICE_ROWS = 256,
     SLICE_ROWS = 2048,
     DEFAULT_LIMIT = 100,
     LARGEST_LIMIT = 1000,
-    MEMO_SLOTS = 256,
     SLICES_PER_PAGE = 16,
 };
 
@@ -31,99 +32,36 @@ enum {
 struct slice {
     sqlite3 *db;
     struct query_job *query;
-    sqlite3_stmt *outcome_matches, *row;
-    uint64_t memo[MEMO_SLOTS]; /* outcome * 2 + matches */
+    struct match match;
+    sqlite3_stmt *row;
 };
 
 static void slice_clear(struct slice *slice)
 {
-    sqlite3_finalize(slice->outcome_matches);
+    match_clear(&slice->match);
     sqlite3_finalize(slice->row);
-}
-
-static bool filters_outcomes(const struct store_filter *filter)
-{
-    return filter->rule || filter->mode || filter->verdict;
-}
-
-static void bind_outcome_filter(sqlite3_stmt *statement, const struct store_filter *filter)
-{
-    sql_bind_text(statement, 1, filter->mode);
-    sql_bind_text(statement, 2, filter->verdict);
-    sql_bind_text(statement, 3, filter->rule);
 }
 
 static int slice_prepare(struct slice *slice, sqlite3 *db, struct query_job *query)
 {
-    int rc;
+    int rc = match_prepare(&slice->match, db, &query->filter);
 
     slice->db = db;
     slice->query = query;
-    rc = sqlite3_prepare_v2(db,
-                            "SELECT 1 FROM outcomes o WHERE o.id = ?4 AND (?1 IS NULL OR o.mode = ?1)"
-                            " AND (?2 IS NULL OR o.verdict = ?2) AND (?3 IS NULL OR EXISTS"
-                            " (SELECT 1 FROM outcome_rules WHERE rule = ?3 AND outcome = o.id))",
-                            -1, &slice->outcome_matches, NULL);
     if (rc != SQLITE_OK)
         return rc;
-    bind_outcome_filter(slice->outcome_matches, &query->filter);
-    return sqlite3_prepare_v2(db, "SELECT id, time_ms, uid, outcome, job FROM decisions WHERE id = ?1", -1, &slice->row,
-                              NULL);
+    return sqlite3_prepare_v2(db, "SELECT " MATCH_COLUMNS " FROM decisions WHERE id = ?1", -1, &slice->row, NULL);
 }
 
-/* ---- Does a row belong? --------------------------------------------------------------------------- */
+/* ---- By rows ---------------------------------------------------------------------------------------- */
 
-static int outcome_matches(struct slice *slice, uint64_t outcome, bool *matches)
-{
-    uint64_t *memo = &slice->memo[outcome % MEMO_SLOTS];
-    int rc;
-
-    if (*memo >> 1 != outcome) {
-        sqlite3_bind_int64(slice->outcome_matches, 4, (int64_t)outcome);
-        rc = sqlite3_step(slice->outcome_matches);
-        sqlite3_reset(slice->outcome_matches);
-        if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-            return rc;
-        *memo = outcome << 1 | (rc == SQLITE_ROW);
-    }
-    *matches = *memo & 1;
-    return SQLITE_OK;
-}
-
-static bool text_is(sqlite3_stmt *row, int column, const char *wanted)
-{
-    const char *text = (const char *)sqlite3_column_text(row, column);
-
-    return text && strcmp(text, wanted) == 0;
-}
-
-/* row: id, time_ms, uid, outcome, job. */
-static int row_matches(struct slice *slice, sqlite3_stmt *row, bool *matches)
-{
-    const struct store_filter *filter = &slice->query->filter;
-    uint64_t time_ms = (uint64_t)sqlite3_column_int64(row, 1);
-    uint32_t uid = (uint32_t)sqlite3_column_int64(row, 2);
-
-    *matches = false;
-    if ((filter->by_uid && uid != filter->uid) || (filter->seen_by_uid && uid != filter->seer))
-        return SQLITE_OK;
-    if (time_ms < filter->since_ms || (filter->until_ms != 0 && time_ms >= filter->until_ms))
-        return SQLITE_OK;
-    if (filter->job && !text_is(row, 4, filter->job))
-        return SQLITE_OK;
-    if (filters_outcomes(filter))
-        return outcome_matches(slice, (uint64_t)sqlite3_column_int64(row, 3), matches);
-    *matches = true;
-    return SQLITE_OK;
-}
-
-/* Looks at the row and goes on below it; *full when the page is. */
+/* Looks at the row and goes on behind it; *full when the page is. */
 static int take_row(struct slice *slice, sqlite3_stmt *row, bool *full)
 {
     struct query_job *query = slice->query;
     uint64_t id = (uint64_t)sqlite3_column_int64(row, 0);
     bool matches;
-    int rc = row_matches(slice, row, &matches);
+    int rc = match_row(&slice->match, row, &matches);
 
     if (rc != SQLITE_OK)
         return rc;
@@ -134,13 +72,11 @@ static int take_row(struct slice *slice, sqlite3_stmt *row, bool *full)
     return SQLITE_OK;
 }
 
-/* ---- By rows ---------------------------------------------------------------------------------------- */
-
 static int prepare_walk(struct slice *slice, sqlite3_stmt **out)
 {
     const struct store_filter *filter = &slice->query->filter;
     const char *from = "", *where = "";
-    char text[256];
+    char text[320];
     int rc;
 
     if (filter->job) {
@@ -151,9 +87,8 @@ static int prepare_walk(struct slice *slice, sqlite3_stmt **out)
         where = "AND uid = ?4";
     }
     snprintf(text, sizeof text,
-             "SELECT id, time_ms, uid, outcome, job FROM decisions %s"
-             " WHERE id < ?1 AND id >= ?2 %s ORDER BY id DESC LIMIT ?3",
-             from, where);
+             "SELECT " MATCH_COLUMNS " FROM decisions %s WHERE id %s ?1 AND id >= ?2 %s ORDER BY id %s LIMIT ?3", from,
+             filter->forward ? ">" : "<", where, filter->forward ? "ASC" : "DESC");
     rc = sqlite3_prepare_v2(slice->db, text, -1, out, NULL);
     if (rc != SQLITE_OK)
         return rc;
@@ -263,7 +198,7 @@ static int prepare_outcomes(struct slice *slice, sqlite3_stmt **out)
     int rc = sqlite3_prepare_v2(slice->db, text, -1, out, NULL);
 
     if (rc == SQLITE_OK)
-        bind_outcome_filter(*out, filter);
+        match_bind_outcome(*out, filter);
     return rc;
 }
 
@@ -321,7 +256,7 @@ static int slice_by_outcomes(struct slice *slice)
 {
     struct query_job *query = slice->query;
     const struct store_filter *filter = &query->filter;
-    bool exact = !filter->job && !filter->by_uid && !filter->seen_by_uid;
+    bool exact = !match_needs_row(filter);
     size_t missing = filter->limit - query->n_found;
     struct highest heap = {.n = 0, .room = exact ? missing : SLICE_ROWS};
     bool full = false;
@@ -341,26 +276,22 @@ static int slice_by_outcomes(struct slice *slice)
 
 /* ---- The whole -------------------------------------------------------------------------------------- */
 
-static int query_start(sqlite3 *db, struct job *job)
+/* From where to where. */
+static int set_bounds(sqlite3 *db, struct query_job *query)
 {
-    struct query_job *query = &job->of.query;
-    struct store_filter *filter = &query->filter;
+    const struct store_filter *filter = &query->filter;
     uint64_t high;
+    int rc;
 
-    if (filter->limit == 0)
-        filter->limit = DEFAULT_LIMIT;
-    if (filter->limit > LARGEST_LIMIT)
-        filter->limit = LARGEST_LIMIT;
-    query->found = pool_alloc(&job->pool, filter->limit * sizeof *query->found);
-    if (!query->found)
-        return SQLITE_NOMEM;
     query->low = 0;
+    if (filter->forward) {
+        query->cursor = filter->after < INT64_MAX ? filter->after : INT64_MAX;
+        return SQLITE_OK;
+    }
     query->cursor = filter->before != 0 && filter->before < INT64_MAX ? filter->before : INT64_MAX;
-    if (filter->since_ms == 0 && filter->until_ms == 0)
+    if ((filter->since_ms == 0 && filter->until_ms == 0) || filter->id != 0)
         return SQLITE_OK;
-    if (query->filter.id != 0)
-        return SQLITE_OK;
-    int rc = store_time_bounds(db, filter->since_ms, filter->until_ms, &query->low, &high);
+    rc = store_time_bounds(db, filter->since_ms, filter->until_ms, &query->low, &high);
     if (rc != SQLITE_OK)
         return rc;
     if (high < query->cursor)
@@ -370,12 +301,35 @@ static int query_start(sqlite3 *db, struct job *job)
     return SQLITE_OK;
 }
 
+/* Finished at once, and job->status says why, where the filter names what never was. */
+static int query_start(sqlite3 *db, struct job *job)
+{
+    struct query_job *query = &job->of.query;
+    struct store_filter *filter = &query->filter;
+    bool known = true;
+    int rc = filter->device ? match_device_known(db, filter->device, &known) : SQLITE_OK;
+
+    if (rc != SQLITE_OK)
+        return rc;
+    if (!known) {
+        job->status = -ENODEV;
+        query->finished = true;
+        return SQLITE_OK;
+    }
+    if (filter->limit == 0)
+        filter->limit = DEFAULT_LIMIT;
+    if (filter->limit > LARGEST_LIMIT)
+        filter->limit = LARGEST_LIMIT;
+    query->found = pool_alloc(&job->pool, filter->limit * sizeof *query->found);
+    return query->found ? set_bounds(db, query) : SQLITE_NOMEM;
+}
+
 /* Rows go on while they fill the page in a few slices; else outcomes get a try, and the faster of the two the rest. */
 static void choose_way(struct query_job *query, size_t found, uint64_t covered, uint64_t took_us)
 {
     double speed = (double)covered / (double)(took_us + 1);
 
-    if (!filters_outcomes(&query->filter))
+    if (query->filter.forward || !match_filters_outcomes(&query->filter))
         return;
     if (query->way == WAY_OUTCOMES && !query->settled) {
         query->settled = true;
@@ -400,10 +354,27 @@ static int search(struct slice *slice)
         return take_id(slice, query->filter.id, &full);
     }
     rc = query->way == WAY_ROWS ? slice_by_rows(slice) : slice_by_outcomes(slice);
-    if (query->slices == 0 && from == INT64_MAX) /* ids above the newest row were not covered, they do not exist */
+    if (query->slices == 0 && from == INT64_MAX &&
+        !query->filter.forward) /* ids above the newest row were not covered, they do not exist */
         from = query->n_found > 0 ? query->found[0] : query->cursor + FIRST_SLICE_ROWS;
     choose_way(query, query->n_found - found, from - query->cursor, clock_steady_us() - began);
     query->slices++;
+    return rc;
+}
+
+/* Where the next page begins. At the end forward: with the newest row of all, which may be below where this one began
+ * if another database has taken the place of the old one. */
+static int find_next(sqlite3 *db, struct query_job *query)
+{
+    int64_t newest = 0;
+    int rc = SQLITE_OK;
+
+    if (!query->finished)
+        query->next = query->cursor;
+    else if (query->filter.forward && (rc = sql_int(db, "SELECT max(id) FROM decisions", 0, &newest)) == SQLITE_OK)
+        query->next = (uint64_t)newest;
+    else
+        query->next = 0;
     return rc;
 }
 
@@ -431,10 +402,9 @@ static int read_found(sqlite3 *db, struct job *job)
             break;
         query->n_rows++;
     }
-    if (i < query->n_found)
-        query->before = query->rows[query->n_rows - 1].id;
-    else
-        query->before = query->finished ? 0 : query->cursor;
+    if (i == query->n_found)
+        return find_next(db, query);
+    query->next = query->rows[query->n_rows - 1].id;
     return SQLITE_OK;
 }
 
@@ -444,8 +414,9 @@ int store_query_slice(sqlite3 *db, struct job *job)
     CLEANUP(slice_clear) struct slice slice = {.db = NULL};
     int rc = query->found ? SQLITE_OK : query_start(db, job);
 
-    if (rc == SQLITE_OK)
-        rc = slice_prepare(&slice, db, query);
+    if (rc != SQLITE_OK || query->finished)
+        return rc;
+    rc = slice_prepare(&slice, db, query);
     if (rc == SQLITE_OK)
         rc = search(&slice);
     if (rc != SQLITE_OK)

@@ -203,7 +203,7 @@ bool store_recording(const struct store *store);
  * removed one: rule sets must be put again, or decisions that name them are not recorded. */
 uint64_t store_generation(const struct store *store);
 
-/* Asked of the reader. Rows come newest first. */
+/* Asked of the reader. Rows come newest first, forward oldest first. */
 struct store_filter {
     uint64_t id;                             /* 0: any; else just this one */
     const char *job, *mode, *rule, *verdict; /* NULL: any */
@@ -213,11 +213,26 @@ struct store_filter {
     uint32_t seer;
     uint64_t since_ms, until_ms; /* since <= time < until; 0: open */
     uint64_t before;             /* 0: from the newest; else ids below it */
-    unsigned limit;              /* 0: 100; 1000 at most */
+    bool forward;                /* ids above `after` instead */
+    uint64_t after;
+    unsigned limit; /* 0: 100; 1000 at most */
+    /* No index has these: rows are looked at, or what the others leave of them. NULL, 0, false: any. */
+    const char *step, *itex, *observed;
+    bool by_state;
+    enum store_state_word state;
+    bool mismatch; /* what the job reported differs from what was decided */
+    uint64_t rule_set;
+    const char *device; /* number, PCI address or UUID, of today or of then */
+    /* Whether an outcome (itexd.v1.Outcome, which the store does not read) belongs; called in the reader's thread. It
+     * looks at the two texts. */
+    bool (*outcome_fits)(const struct store_blob *outcome, const struct store_filter *filter);
+    const char *predicted_mode, *predicted_outcome;
 };
-/* status 0, or -EIO with the store's problem text. before: where to go on, 0 at the end. */
+/* status 0, -ENODEV where no device was ever called like that, or -EIO with the store's problem text. next: where to go
+ * on, as `before` or `after`. Backward it is 0 at the end; forward, where a page without rows is the end, the newest id
+ * then, and below `after` if that is of another database. */
 typedef void (*store_page_fn)(void *context, int status, const struct store_decision *rows, size_t n_rows,
-                              uint64_t before);
+                              uint64_t next);
 /* Returns a ticket for store_cancel; 0: too many reads wait, or no memory. max_bytes bounds the blobs of a page, which
  * has one row at least; 0: no bound. */
 uint64_t store_query(struct store *store, const struct store_filter *filter, size_t max_bytes, store_page_fn done,

@@ -219,7 +219,7 @@ static void test_wire_never_cuts_a_change(void **state)
     rows[1].outcome = make_change(70000);
     assert_false(wire_outcome_fits(rows[1].outcome));
     assert_int_equal(wire_decision(buffer, 1, &rows[1], NULL), 0);
-    Itexd__V1__ServerPacket *packet = decode(wire_query_page(buffer, 5, rows, 3, &before));
+    Itexd__V1__ServerPacket *packet = decode(wire_query_page(buffer, 5, rows, 3, false, &before));
     const Itexd__V1__QueryPage *page = packet->reply->query;
     assert_int_equal(page->n_decisions, 3);
     assert_int_equal(page->decisions[1]->id, 8);
@@ -251,7 +251,7 @@ static void test_wire_page_goes_on_where_it_stopped(void **state)
     (void)state;
     for (size_t i = 0; i < 8; i++)
         rows[i] = make_row(100 - i, 10, 15);
-    Itexd__V1__ServerPacket *packet = decode(wire_query_page(buffer, 5, rows, 8, &before));
+    Itexd__V1__ServerPacket *packet = decode(wire_query_page(buffer, 5, rows, 8, false, &before));
     const Itexd__V1__QueryPage *page = packet->reply->query;
     assert_in_range(page->n_decisions, 1, 7);
     assert_true(page->has_before);
@@ -266,13 +266,13 @@ static void test_wire_page_at_the_end(void **state)
 {
     struct store_decision row = make_row(9, 10, 1);
     uint64_t before = 0;
-    Itexd__V1__ServerPacket *packet = decode(wire_query_page(buffer, 5, &row, 1, &before));
+    Itexd__V1__ServerPacket *packet = decode(wire_query_page(buffer, 5, &row, 1, false, &before));
 
     (void)state;
     assert_int_equal(packet->reply->query->n_decisions, 1);
     assert_false(packet->reply->query->has_before);
     itexd__v1__server_packet__free_unpacked(packet, NULL);
-    packet = decode(wire_query_page(buffer, 5, NULL, 0, &before));
+    packet = decode(wire_query_page(buffer, 5, NULL, 0, false, &before));
     assert_int_equal(packet->reply->query->n_decisions, 0);
     itexd__v1__server_packet__free_unpacked(packet, NULL);
     free_row(&row);
@@ -282,7 +282,7 @@ static void test_wire_page_with_one_large_row(void **state)
 {
     struct store_decision row = make_row(9, 10, 100);
     uint64_t before = 0;
-    Itexd__V1__ServerPacket *packet = decode(wire_query_page(buffer, 5, &row, 1, &before));
+    Itexd__V1__ServerPacket *packet = decode(wire_query_page(buffer, 5, &row, 1, false, &before));
 
     (void)state;
     assert_int_equal(packet->reply->query->n_decisions, 1);

@@ -1,4 +1,5 @@
-/* Queries: every filter and pairs of them against a plain count, paging, rights, times with a clock set back, cancel.
+/* Queries: every filter and pairs of them against a plain count, newest first and forward, paging, rights, times with a
+ * clock set back, cancel.
  */
 #include "tests/unit/store/store_fixture.h"
 
@@ -13,7 +14,9 @@ static const char *const verdicts[] = {"ok", "fixed"};
 
 /* Row i, in words: what its filters would say of it. */
 struct expected {
-    unsigned job, uid, mode, verdict, rule;
+    unsigned job, uid, mode, verdict, rule, step, itex;
+    enum store_state_word state;
+    bool reported, match;
 };
 
 static struct expected expect(unsigned i)
@@ -24,11 +27,40 @@ static struct expected expect(unsigned i)
                              .verdict = i % 50 == 0,
                              .rule = i < 20         ? 0
                                      : i % 400 == 0 ? 1
-                                                    : 2};
+                                                    : 2,
+                             .step = i % 4,
+                             .itex = i % 5,
+                             .state = i % 11 ? STORE_OFFERED : STORE_UNDELIVERED,
+                             .reported = i % 13 == 0,
+                             .match = i % 26 == 0};
 }
 
 /* Rule "old" only at the far end, "rare" here and there, "often" nearly everywhere and with very many outcomes. */
 static const char *const rules[] = {"old", "rare", "often"};
+
+/* Those of number 0 have none. */
+static const char *const steps[] = {NULL, "1", "2", "3"};
+static const char *const versions[] = {NULL, "2.14.0.1", "2.15.0.3", "newest", "newest"};
+
+static int report(struct fixture *fixture)
+{
+    static struct written written;
+    int r = 0;
+
+    for (unsigned i = 0; i < ROWS && r == 0; i++) {
+        const struct expected row = expect(i);
+
+        written.done = false;
+        if (row.reported)
+            r = store_put_report(fixture->store, i + 1, row.match ? "npd" : "none", 1, row.match, note_written,
+                                 &written);
+    }
+    while (store_queued(fixture->store) > 0) {
+        written.done = false;
+        wait_until(fixture->store, &written.done);
+    }
+    return r;
+}
 
 static int fill(void **state)
 {
@@ -54,6 +86,9 @@ static int fill(void **state)
         snprintf(job, sizeof job, "job-%u", row.job);
         snprintf(outcome, sizeof outcome, "outcome %u", row.rule == 2 ? i : row.rule);
         decision = sample_decision(fixture, &sample, &storage);
+        decision.step = steps[row.step];
+        decision.itex = versions[row.itex];
+        decision.state = row.state;
         while (store_put_decision(fixture->store, &decision, note_written, &written) == -EAGAIN) {
             written.done = false;
             wait_until(fixture->store, &written.done);
@@ -63,7 +98,33 @@ static int fill(void **state)
         written.done = false;
         wait_until(fixture->store, &written.done);
     }
-    return 0;
+    return report(fixture);
+}
+
+/* The number that an outcome ends in, in place of what it predicts. */
+static bool ends_in(const struct store_blob *outcome, const struct store_filter *filter)
+{
+    return outcome->size > 0 && ((const char *)outcome->data)[outcome->size - 1] == filter->predicted_mode[0];
+}
+
+static bool text_is(const char *wanted, const char *text)
+{
+    return !wanted || (text && strcmp(wanted, text) == 0);
+}
+
+static bool row_matches(const struct store_filter *filter, unsigned i)
+{
+    const struct expected row = expect(i);
+    char outcome[32];
+
+    snprintf(outcome, sizeof outcome, "%u", row.rule == 2 ? i : row.rule);
+    return text_is(filter->step, steps[row.step]) && text_is(filter->itex, versions[row.itex]) &&
+           (!filter->by_state || filter->state == row.state) && (!filter->mismatch || (row.reported && !row.match)) &&
+           text_is(filter->observed, !row.reported ? NULL
+                                     : row.match   ? "npd"
+                                                   : "none") &&
+           (filter->rule_set == 0 || filter->rule_set == 1) &&
+           (!filter->outcome_fits || outcome[strlen(outcome) - 1] == filter->predicted_mode[0]);
 }
 
 static bool matches(const struct store_filter *filter, unsigned i)
@@ -78,7 +139,7 @@ static bool matches(const struct store_filter *filter, unsigned i)
            (!filter->mode || strcmp(filter->mode, modes[row.mode]) == 0) &&
            (!filter->verdict || strcmp(filter->verdict, verdicts[row.verdict]) == 0) &&
            (!filter->rule || strcmp(filter->rule, rules[row.rule]) == 0) && time_ms >= filter->since_ms &&
-           (filter->until_ms == 0 || time_ms < filter->until_ms);
+           (filter->until_ms == 0 || time_ms < filter->until_ms) && row_matches(filter, i);
 }
 
 /* Pages through all of it: the rows are the right ones, newest first, none twice. */
@@ -101,6 +162,28 @@ static void check(struct fixture *fixture, struct store_filter filter)
         assert_true(++pages < 2 * ROWS);
     } while (page.before != 0);
     while (next-- > 0)
+        assert_false(matches(&filter, next));
+}
+
+/* The same forward, from the oldest on, until a page is empty. */
+static void check_forward(struct fixture *fixture, struct store_filter filter)
+{
+    static struct page page;
+    unsigned next = 0;
+
+    filter.forward = true;
+    do {
+        query(fixture->store, &filter, &page);
+        for (size_t i = 0; i < page.n; i++, next++) {
+            while (!matches(&filter, next))
+                assert_true(++next < ROWS);
+            assert_int_equal(page.ids[i], next + 1);
+        }
+        assert_true(page.before >= filter.after);
+        filter.after = page.before;
+    } while (page.n > 0);
+    assert_int_equal(filter.after, ROWS);
+    for (; next < ROWS; next++)
         assert_false(matches(&filter, next));
 }
 
@@ -133,10 +216,66 @@ static void test_filters_and_pages(void **state)
         {.limit = 10, .until_ms = 5},
         {.limit = 10, .since_ms = UINT64_MAX},
         {.limit = 10, .since_ms = 1000000 + 3000 * 10, .rule = "rare", .job = "job-4"},
+        {.limit = 700, .step = "2"},
+        {.limit = 700, .step = "9"},
+        {.limit = 300, .itex = "newest"},
+        {.limit = 300, .itex = "2.14.0.1", .mode = "npd"},
+        {.limit = 50, .by_state = true, .state = STORE_UNDELIVERED},
+        {.limit = 50, .by_state = true, .state = STORE_ACCEPTED},
+        {.limit = 50, .by_state = true, .state = STORE_UNDELIVERED, .rule = "rare"},
+        {.limit = 50, .mismatch = true},
+        {.limit = 50, .mismatch = true, .by_uid = true, .uid = 1003, .verdict = "ok"},
+        {.limit = 50, .observed = "none"},
+        {.limit = 50, .observed = "npd", .mode = "stream-executor"},
+        {.limit = 500, .rule_set = 1},
+        {.limit = 500, .rule_set = 2},
+        {.limit = 50, .outcome_fits = ends_in, .predicted_mode = "7"},
+        {.limit = 50, .outcome_fits = ends_in, .predicted_mode = "7", .rule = "often", .step = "3"},
+        {.limit = 50, .outcome_fits = ends_in, .predicted_mode = "1", .rule = "rare"},
     };
 
-    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++)
+    for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
         check(*state, filters[i]);
+        check_forward(*state, filters[i]);
+    }
+}
+
+/* What is new after the end was reached comes once; an `after` beyond the newest row is of another database. */
+static void test_forward_goes_on(void **state)
+{
+    struct fixture *fixture = *state;
+    struct store_filter filter = {.limit = 10, .forward = true, .after = 5};
+    static struct page page;
+    const struct sample sample = {.job = "a"};
+
+    query(fixture->store, &filter, &page);
+    assert_int_equal(page.n, 0);
+    assert_int_equal(page.before, 0);
+    assert_int_equal(record(fixture, &sample), 1);
+    filter.after = page.before;
+    query(fixture->store, &filter, &page);
+    assert_int_equal(page.n, 1);
+    filter.after = page.before;
+    query(fixture->store, &filter, &page);
+    assert_int_equal(page.n, 0);
+    assert_int_equal(page.before, 1);
+    filter.after = 1000;
+    query(fixture->store, &filter, &page);
+    assert_int_equal(page.n, 0);
+    assert_int_equal(page.before, 1);
+}
+
+static void test_a_device_that_never_was(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct store_filter filter = {.device = "0000:99:00.0"};
+    static struct page page;
+
+    page.done = false;
+    assert_true(store_query(fixture->store, &filter, 0, note_page, &page) > 0);
+    wait_until(fixture->store, &page.done);
+    assert_int_equal(page.status, -ENODEV);
+    assert_int_equal(page.n, 0);
 }
 
 static void test_foreign_row_by_id_is_hidden(void **state)
@@ -281,6 +420,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_ROWS(test_filters_and_pages),
+        cmocka_unit_test_setup_teardown(test_forward_goes_on, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_a_device_that_never_was, fixture_setup, fixture_teardown),
         IN_ROWS(test_foreign_row_by_id_is_hidden),
         IN_ROWS(test_bytes_bound_a_page),
         IN_ROWS(test_cancel),
