@@ -65,7 +65,7 @@ _old_main: types.ModuleType | None = None
 def _code_of(path: str) -> types.CodeType:
     with io.open_code(path) as file:
         code = pkgutil.read_code(file)
-    if code is not None:
+    if isinstance(code, types.CodeType):
         return code  # a compiled one
     with io.open_code(path) as file:
         return compile(file.read(), path, "exec", dont_inherit=True)
