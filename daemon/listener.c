@@ -1,9 +1,12 @@
-/* Making, checking and removing the listening socket. May wait for the file system: used at start and end only. */
+/* Making, taking over, checking and removing listening sockets. May wait for the file system: used at start and end
+ * only. */
 #include "daemon/listener.h"
 #include "proto/cleanup.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -83,7 +86,7 @@ static int clear_path(const struct sockaddr_un *address, const struct report *re
     return 0;
 }
 
-static int open_own(struct listener *listener, const char *path, unsigned mode, const struct report *report)
+static int open_own(struct listener *listener, const char *path, unsigned mode, int type, const struct report *report)
 {
     struct sockaddr_un address;
     struct stat info;
@@ -95,7 +98,7 @@ static int open_own(struct listener *listener, const char *path, unsigned mode, 
         error = clear_path(&address, report);
     if (error < 0)
         return error;
-    listener->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    listener->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener->fd < 0 || bind(listener->fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
         lstat(path, &info) < 0)
         return fail(report, -errno, "cannot bind %s: %s", path, strerror(errno));
@@ -110,39 +113,124 @@ static int open_own(struct listener *listener, const char *path, unsigned mode, 
     return 0;
 }
 
-static int open_passed(struct listener *listener, const struct report *report)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNSPEC};
-    socklen_t size = sizeof address;
-    int fd = SD_LISTEN_FDS_START;
+/* ---- Passed by systemd ------------------------------------------------------------------------------------ */
 
+static void name_inet(const void *address, int family, unsigned port, char *text, size_t size)
+{
+    char host[INET6_ADDRSTRLEN] = "";
+
+    inet_ntop(family, address, host, sizeof host);
+    snprintf(text, size, family == AF_INET6 ? "[%s]:%u" : "%s:%u", host, port);
+}
+
+/* For the log: a path, or an address with its port. */
+static char *name_of(int fd)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_un local;
+        struct sockaddr_in four;
+        struct sockaddr_in6 six;
+    } address = {.any = {.sa_family = AF_UNSPEC}};
+    socklen_t size = sizeof address;
+    char text[INET6_ADDRSTRLEN + sizeof "[]:65535"] = "(passed by systemd)";
+
+    if (getsockname(fd, &address.any, &size) < 0)
+        return strdup(text);
+    if (address.any.sa_family == AF_UNIX && address.local.sun_path[0] == '/')
+        return strndup(address.local.sun_path, sizeof address.local.sun_path);
+    if (address.any.sa_family == AF_INET)
+        name_inet(&address.four.sin_addr, AF_INET, ntohs(address.four.sin_port), text, sizeof text);
+    if (address.any.sa_family == AF_INET6)
+        name_inet(&address.six.sin6_addr, AF_INET6, ntohs(address.six.sin6_port), text, sizeof text);
+    return strdup(text);
+}
+
+static bool is_one_of(const char *name, const char *ours, const char *unit)
+{
+    return strcmp(name, ours) == 0 || strcmp(name, unit) == 0;
+}
+
+static int take_requests(struct listener_passed *passed, int fd, const struct report *report)
+{
+    if (passed->requests >= 0)
+        return fail(report, -EINVAL, "two sockets for requests were passed; itexd takes one");
     if (sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, NULL, 0) <= 0)
         return fail(report, -ENOTSOCK,
                     "the passed socket is no listening Unix socket of packets; the socket unit needs "
                     "ListenSequentialPacket=");
-    if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
-        return fail(report, -errno, "cannot prepare the passed socket: %s", strerror(errno));
-    listener->fd = fd;
-    if (getsockname(fd, (struct sockaddr *)&address, &size) == 0 && address.sun_path[0] == '/')
-        listener->path = strndup(address.sun_path, sizeof address.sun_path);
-    else
-        listener->path = strdup("(passed by systemd)");
-    return listener->path ? 0 : fail(report, -ENOMEM, "out of memory");
+    passed->requests = fd;
+    return 0;
 }
 
-int listener_open(struct listener *listener, const char *path, unsigned mode, char *error, size_t error_size)
+static int take_metrics(struct listener_passed *passed, int fd, const struct report *report)
+{
+    if (passed->n_metrics == LISTENER_METRICS_MAX)
+        return fail(report, -E2BIG, "more than %d sockets for metrics were passed; use fewer ListenStream= lines",
+                    LISTENER_METRICS_MAX);
+    if (sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) <= 0)
+        return fail(report, -ENOTSOCK,
+                    "the socket passed for metrics is no listening stream socket; its unit needs ListenStream= and "
+                    "Accept=no");
+    passed->metrics[passed->n_metrics++] = fd;
+    return 0;
+}
+
+/* "unknown" is what libsystemd and systemd-socket-activate say where there is no name. */
+static int take(struct listener_passed *passed, int fd, const char *name, bool single, const struct report *report)
+{
+    if (is_one_of(name, "itexd", "itexd.socket") || (single && is_one_of(name, "unknown", "")))
+        return take_requests(passed, fd, report);
+    if (is_one_of(name, "metrics", "itexd-metrics.socket"))
+        return take_metrics(passed, fd, report);
+    return fail(report, -EINVAL,
+                "a socket named \"%s\" was passed; itexd knows \"itexd\" (requests) and \"metrics\"; set "
+                "FileDescriptorName= in its unit, or take the unit out of Sockets= of itexd.service",
+                name);
+}
+
+int listener_take_passed(struct listener_passed *passed, char *error, size_t error_size)
 {
     const struct report report = {error, error_size};
-    int passed = sd_listen_fds(1);
+    char **names = NULL;
+    int n = sd_listen_fds_with_names(1, &names);
+    int result = 0;
+
+    *passed = (struct listener_passed)LISTENER_PASSED_NULL;
+    if (n < 0)
+        return fail(&report, n, "cannot take the sockets that systemd passed: %s", strerror(-n));
+    for (int i = 0; i < n && result == 0; i++)
+        result = take(passed, SD_LISTEN_FDS_START + i, names[i], n == 1, &report);
+    for (int i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+    return result;
+}
+
+int listener_adopt(struct listener *listener, int fd, char *error, size_t error_size)
+{
+    const struct report report = {error, error_size};
+    int result = 0;
+
+    *listener = (struct listener)LISTENER_NULL;
+    listener->fd = fd;
+    listener->path = name_of(fd);
+    if (!listener->path)
+        result = fail(&report, -ENOMEM, "out of memory");
+    else if (fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK) < 0)
+        result = fail(&report, -errno, "cannot prepare the passed socket: %s", strerror(errno));
+    if (result < 0)
+        listener_close(listener);
+    return result;
+}
+
+int listener_open(struct listener *listener, const char *path, unsigned mode, int type, char *error, size_t error_size)
+{
+    const struct report report = {error, error_size};
     int result;
 
     *listener = (struct listener)LISTENER_NULL;
-    if (passed < 0)
-        result = fail(&report, passed, "cannot take the sockets that systemd passed: %s", strerror(-passed));
-    else if (passed > 1)
-        result = fail(&report, -EINVAL, "%d sockets were passed; itexd takes one", passed);
-    else
-        result = passed == 1 ? open_passed(listener, &report) : open_own(listener, path, mode, &report);
+    result = open_own(listener, path, mode, type, &report);
     if (result < 0)
         listener_close(listener);
     return result;

@@ -32,6 +32,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define EXIT_USAGE 2
@@ -252,14 +253,26 @@ static int start_rules(struct service *service)
     return error == -EINVAL ? EXIT_CONFIGURATION : EXIT_INTERNAL;
 }
 
+static int open_request_socket(const struct service *service, int passed, struct listener *listener, char *error,
+                               size_t error_size)
+{
+    const struct options *options = &service->options;
+
+    if (passed >= 0)
+        return listener_adopt(listener, passed, error, error_size);
+    return listener_open(listener, options->socket.text, options->socket_mode, SOCK_SEQPACKET, error, error_size);
+}
+
 static int start_server(struct service *service)
 {
+    struct listener_passed passed;
     struct listener listener;
     struct server_limits limits = limits_of(&service->options);
     struct server_callbacks callbacks = handlers_callbacks(service);
     char error[512];
 
-    if (listener_open(&listener, service->options.socket.text, service->options.socket_mode, error, sizeof error) < 0) {
+    if (listener_take_passed(&passed, error, sizeof error) < 0 ||
+        open_request_socket(service, passed.requests, &listener, error, sizeof error) < 0) {
         log_event(LOG_ERROR, "socket", LOG_TEXT("message", error));
         return EXIT_CONFIGURATION;
     }

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import secrets
 import signal
+import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import pytest
-from harness import ITEXD, NOBODY, TIMEOUT, Client, Code, Notify, ServiceGone, resolve_message
+from harness import INSTRUMENTED, ITEXD, NOBODY, TIMEOUT, Client, Code, Notify, ServiceGone, resolve_message
 
 # ---- Stopping ----------------------------------------------------------------------------------------
 
@@ -239,6 +241,109 @@ def test_socket_activation(make_itexd):
     service.process.terminate()
     assert service.process.wait(TIMEOUT) == 0
     assert service.socket.exists(), "a socket of the service manager's is not ours to remove"
+
+
+# Gives itexd the sockets as a service manager does: from descriptor 3 on, with the names in order.
+PASSING = """
+import fcntl, os, sys
+names, fds, command = sys.argv[1], [int(fd) for fd in sys.argv[2].split(",")], sys.argv[3:]
+high = [fcntl.fcntl(fd, fcntl.F_DUPFD, 64) for fd in fds]
+for at, fd in enumerate(high):
+    os.dup2(fd, 3 + at, inheritable=True)
+os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"] = str(os.getpid()), str(len(fds))
+if names != "-":
+    os.environ["LISTEN_FDNAMES"] = names
+os.execv(command[0], command)
+"""
+
+
+def _pass_sockets(service, sockets, names):
+    """Starts itexd with these sockets; returns the process before it is ready."""
+    service.write_config()
+    service.notify.drain()
+    for sock in sockets:
+        os.set_inheritable(sock.fileno(), True)
+    fds = ",".join(str(sock.fileno()) for sock in sockets)
+    with service.log_path.open("ab") as log:
+        service.process = subprocess.Popen(
+            [sys.executable, "-c", PASSING, names, fds, str(ITEXD), "--config", str(service.config_path),
+             *service.arguments],
+            stdout=log, stderr=log, close_fds=False,
+            env={"PATH": os.environ["PATH"], "NOTIFY_SOCKET": service.notify.path, **INSTRUMENTED},
+        )  # fmt: skip
+    return service.process
+
+
+@pytest.fixture
+def listening():
+    """listening(kind, path): a socket as a unit makes it; without a path one of TCP on a free port."""
+    made = []
+
+    def make(kind, path=None, listen=True):
+        made.append(socket.socket(socket.AF_UNIX if path else socket.AF_INET, kind))
+        made[-1].bind(str(path) if path else ("127.0.0.1", 0))
+        if listen:
+            made[-1].listen()
+        return made[-1]
+
+    yield make
+    for sock in made:
+        sock.close()
+
+
+@pytest.mark.parametrize("names", ["itexd:metrics", "itexd.socket:itexd-metrics.socket"])
+def test_sockets_are_told_apart_by_name(make_itexd, listening, names):
+    service = make_itexd()
+    wanted = {
+        "itexd": listening(socket.SOCK_SEQPACKET, service.socket),
+        "metrics": listening(socket.SOCK_STREAM),
+    }
+    for order in (["itexd", "metrics"], ["metrics", "itexd"]):
+        called = dict(zip(["itexd", "metrics"], names.split(":")))
+        process = _pass_sockets(
+            service, [wanted[use] for use in order], ":".join(called[use] for use in order)
+        )
+        assert service.notify.wait("READY=1", process) is not None, service.log
+        service.assert_serves()
+        assert service.stop() == 0
+
+
+def test_one_socket_needs_no_name(make_itexd, listening):
+    service = make_itexd()
+    requests = listening(socket.SOCK_SEQPACKET, service.socket)
+    for names in ("-", "unknown"):
+        process = _pass_sockets(service, [requests], names)
+        assert service.notify.wait("READY=1", process) is not None, service.log
+        service.assert_serves()
+        assert service.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("names", "kinds", "said"),
+    [
+        ("stored", "p", 'a socket named "stored" was passed'),
+        ("itexd:other", "pp", 'a socket named "other" was passed'),
+        ("-", "pp", 'a socket named "unknown" was passed'),
+        ("itexd:itexd", "pp", "two sockets for requests were passed"),
+        ("itexd", "s", "needs ListenSequentialPacket="),
+        ("unknown", "s", "needs ListenSequentialPacket="),
+        ("itexd:metrics", "pp", "the socket passed for metrics is no listening stream socket"),
+        ("itexd:metrics", "pd", "the socket passed for metrics is no listening stream socket"),
+        (":".join(["metrics"] * 9), "s" * 9, "more than 8 sockets for metrics"),
+    ],
+)
+def test_sockets_that_are_refused(make_itexd, listening, names, kinds, said):
+    service = make_itexd()
+    sockets = [
+        listening(socket.SOCK_SEQPACKET, service.directory / f"passed{at}") if kind == "p"
+        else listening(socket.SOCK_STREAM, listen=kind == "s")
+        for at, kind in enumerate(kinds)
+    ]  # fmt: skip
+    process = _pass_sockets(service, sockets, names)
+    assert service.notify.wait("READY=1", process) is None
+    assert process.wait(TIMEOUT) == 78
+    service.process = None
+    assert said in service.log.replace("\\", "")
 
 
 def _wait_for_file(path, process):

@@ -42,7 +42,7 @@ static int tear_down(void **state)
 
 static int open_it(struct listener *listener)
 {
-    return listener_open(listener, path, 0640, error, sizeof error);
+    return listener_open(listener, path, 0640, SOCK_SEQPACKET, error, sizeof error);
 }
 
 static void test_listener_makes_and_removes(void **state)
@@ -138,10 +138,10 @@ static void test_listener_names_what_is_wrong(void **state)
     memset(longer, 'x', sizeof longer);
     longer[0] = '/';
     longer[sizeof longer - 1] = '\0';
-    assert_int_equal(listener_open(&listener, longer, 0666, error, sizeof error), -ENAMETOOLONG);
-    assert_int_equal(listener_open(&listener, "relative", 0666, error, sizeof error), -EINVAL);
+    assert_int_equal(listener_open(&listener, longer, 0666, SOCK_SEQPACKET, error, sizeof error), -ENAMETOOLONG);
+    assert_int_equal(listener_open(&listener, "relative", 0666, SOCK_SEQPACKET, error, sizeof error), -EINVAL);
     snprintf(longer, sizeof longer, "%s/none/s", directory);
-    assert_int_equal(listener_open(&listener, longer, 0666, error, sizeof error), -ENOENT);
+    assert_int_equal(listener_open(&listener, longer, 0666, SOCK_SEQPACKET, error, sizeof error), -ENOENT);
     assert_non_null(strstr(error, longer));
     assert_int_equal(listener.fd, -1);
 }
