@@ -276,6 +276,25 @@ static int slice_by_outcomes(struct slice *slice)
 
 /* ---- The whole -------------------------------------------------------------------------------------- */
 
+/* A time is looked for only where it saves the way from the oldest row. */
+static int set_forward(sqlite3 *db, struct query_job *query)
+{
+    const struct store_filter *filter = &query->filter;
+    uint64_t low, high;
+    int64_t newest = 0;
+    int rc;
+
+    query->cursor = filter->after < INT64_MAX ? filter->after : INT64_MAX;
+    if (filter->after != 0 || filter->since_ms == 0)
+        return SQLITE_OK;
+    rc = store_time_bounds(db, filter->since_ms, 0, &low, &high);
+    if (rc == SQLITE_OK && low > high) /* none is as late: the newest is where to go on */
+        rc = sql_int(db, "SELECT max(id) FROM decisions", 0, &newest);
+    if (rc == SQLITE_OK)
+        query->cursor = low > high ? (uint64_t)newest : low - 1;
+    return rc;
+}
+
 /* From where to where. */
 static int set_bounds(sqlite3 *db, struct query_job *query)
 {
@@ -284,10 +303,8 @@ static int set_bounds(sqlite3 *db, struct query_job *query)
     int rc;
 
     query->low = 0;
-    if (filter->forward) {
-        query->cursor = filter->after < INT64_MAX ? filter->after : INT64_MAX;
-        return SQLITE_OK;
-    }
+    if (filter->forward)
+        return set_forward(db, query);
     query->cursor = filter->before != 0 && filter->before < INT64_MAX ? filter->before : INT64_MAX;
     if ((filter->since_ms == 0 && filter->until_ms == 0) || filter->id != 0)
         return SQLITE_OK;

@@ -62,6 +62,7 @@ struct connection {
     uint32_t interest; /* epoll events of the socket */
     enum connection_state state;
     bool hello_sent;
+    unsigned n_hellos; /* that were answered */
     uint64_t last_id;
     struct call call;
     connection_event_fn on_event;
@@ -265,6 +266,7 @@ static int greet(struct connection *c, const Itexd__V1__HelloReply *hello)
     if (hello->major < ITEXD_PROTOCOL_MINIMUM_MAJOR || minimum > ITEXD_PROTOCOL_MAJOR)
         return incompatible(c, hello->major, minimum, NULL);
     c->state = READY;
+    c->n_hellos++;
     c->call.established = true;
     c->call.pause = FIRST_PAUSE_MS;
     return STEP_MORE;
@@ -597,6 +599,11 @@ int connection_fd(const struct connection *c)
 const char *connection_error(const struct connection *c)
 {
     return c->error;
+}
+
+unsigned connection_count(const struct connection *c)
+{
+    return c->n_hellos;
 }
 
 const char *connection_path(const struct connection *c)

@@ -76,6 +76,8 @@ void connection_close(struct connection *connection);
 
 /* The last failure in words: what, which, what to do. "" when there was none. */
 const char *connection_error(const struct connection *connection);
+/* How often it has been made: more than before where the service was restarted meanwhile. */
+unsigned connection_count(const struct connection *connection);
 const char *connection_path(const struct connection *connection);
 
 #endif

@@ -93,6 +93,8 @@ struct table_column {
     bool cut;   /* where the screen is too narrow for all */
 };
 struct table;
+/* Whether tables are cut to the width of the screen. */
+bool table_cuts(void);
 /* NULL without memory. headings: false for a table that continues another. */
 struct table *table_new(const struct context *context, const struct table_column *columns, size_t n_columns,
                         bool headings);

@@ -26,6 +26,11 @@ static int add_column(struct table *table, const struct table_column *column)
     return scols_table_new_column(table->lines, column->name, fixed ? column->width : 0, flags) ? 0 : -ENOMEM;
 }
 
+bool table_cuts(void)
+{
+    return isatty(STDOUT_FILENO) || getenv("COLUMNS");
+}
+
 struct table *table_new(const struct context *context, const struct table_column *columns, size_t n_columns,
                         bool headings)
 {
@@ -42,7 +47,7 @@ struct table *table_new_for(const struct printer *printer, const struct table_co
     table->n_columns = n_columns;
     scols_table_enable_noheadings(table->lines, !headings);
     scols_table_enable_colors(table->lines, printer->color);
-    bool cut = isatty(STDOUT_FILENO) || getenv("COLUMNS");
+    bool cut = table_cuts();
     scols_table_set_termforce(table->lines, cut ? SCOLS_TERMFORCE_ALWAYS : SCOLS_TERMFORCE_NEVER);
     if (cut)
         scols_table_set_termwidth(table->lines, (size_t)printer->width);

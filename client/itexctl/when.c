@@ -16,6 +16,38 @@ static bool parse_epoch(const char *text, uint64_t *ms)
     return true;
 }
 
+/* ---- The clock on the wall ------------------------------------------------------------------------------- */
+
+/* The point in time that the wall clock shows `wall` at, if the offset is that of dst (-1: whichever holds). */
+static bool shows(const struct tm *wall, int dst, time_t *point)
+{
+    struct tm asked = *wall, shown;
+    asked.tm_isdst = dst;
+    *point = mktime(&asked);
+    return localtime_r(point, &shown) && shown.tm_hour == wall->tm_hour && shown.tm_min == wall->tm_min &&
+           shown.tm_mday == asked.tm_mday;
+}
+
+/*
+ * Local time becomes a point in time. Where the clock is set back an hour comes twice: the first is meant, or the
+ * second by whoever asks for an end. Where it is set forward an hour does not come: then it is as if it had not been.
+ */
+static time_t local_point(const struct tm *wall, bool end)
+{
+    time_t found = 0, skipped = 0;
+    bool any = false;
+    for (int dst = -1; dst <= 1; dst++) {
+        time_t point;
+        bool shown = shows(wall, dst, &point);
+        if (shown && (!any || (end ? point > found : point < found)))
+            found = point;
+        if (dst <= 0 && point > skipped)
+            skipped = point;
+        any = any || shown;
+    }
+    return any ? found : skipped;
+}
+
 static bool midnight(uint64_t now_ms, int days_back, uint64_t *ms)
 {
     time_t now = (time_t)(now_ms / 1000);
@@ -25,9 +57,17 @@ static bool midnight(uint64_t now_ms, int days_back, uint64_t *ms)
     day.tm_hour = day.tm_min = day.tm_sec = 0;
     day.tm_mday -= days_back;
     day.tm_isdst = -1;
-    *ms = (uint64_t)mktime(&day) * 1000;
+    struct tm noon = day;
+    noon.tm_hour = 12;
+    mktime(&noon); /* the first of a month, less one */
+    day.tm_mday = noon.tm_mday;
+    day.tm_mon = noon.tm_mon;
+    day.tm_year = noon.tm_year;
+    *ms = (uint64_t)local_point(&day, false) * 1000;
     return true;
 }
+
+/* ---- "2 hours ago" ---------------------------------------------------------------------------------------- */
 
 /* "2 hours ago", "90 s ago", "an hour ago". */
 static bool parse_ago(const char *text, uint64_t now_ms, uint64_t *ms)
@@ -62,78 +102,106 @@ static bool parse_ago(const char *text, uint64_t now_ms, uint64_t *ms)
     return false;
 }
 
-/* ":SS[.fraction]"; the fraction counts to the millisecond. */
-static bool parse_seconds(const char **rest, int *seconds, unsigned *milliseconds)
+/* ---- ISO 8601 ---------------------------------------------------------------------------------------------- */
+
+/* Exactly n digits; *rest moves behind them. */
+static bool digits(const char **rest, int n, int *value)
 {
-    int length = 0;
-    if (**rest != ':')
-        return true;
-    if (sscanf(*rest, ":%2d%n", seconds, &length) != 1)
-        return false;
-    *rest += length;
-    if (**rest != '.')
-        return true;
-    unsigned scale = 100;
-    for ((*rest)++; isdigit((unsigned char)**rest); (*rest)++, scale /= 10)
-        *milliseconds += (unsigned)(**rest - '0') * scale;
+    *value = 0;
+    for (int i = 0; i < n; i++, (*rest)++) {
+        if (!isdigit((unsigned char)**rest))
+            return false;
+        *value = *value * 10 + (**rest - '0');
+    }
     return true;
 }
 
-/* "Z", "+01:00", "-0530" or nothing: local. */
+static bool skip(const char **rest, char wanted)
+{
+    if (**rest != wanted)
+        return false;
+    (*rest)++;
+    return true;
+}
+
+/* ":SS[.fraction]" or nothing; the fraction counts to the millisecond. */
+static bool parse_seconds(const char **rest, int *seconds, unsigned *milliseconds)
+{
+    unsigned scale = 100;
+    if (!skip(rest, ':'))
+        return true;
+    if (!digits(rest, 2, seconds))
+        return false;
+    if (!skip(rest, '.'))
+        return true;
+    bool any = isdigit((unsigned char)**rest);
+    for (; isdigit((unsigned char)**rest); (*rest)++, scale /= 10)
+        *milliseconds += (unsigned)(**rest - '0') * scale;
+    return any;
+}
+
+/* "Z", " UTC", "+01:00", "-0530" or nothing: local. */
 static bool parse_zone(const char *rest, bool *utc, int *offset)
 {
-    char sign, end;
-    unsigned hours, minutes = 0;
-    *utc = true;
+    int hours, minutes;
+    *utc = *rest != '\0';
     *offset = 0;
-    if (strcmp(rest, "Z") == 0 || strcmp(rest, " UTC") == 0)
+    if (!*rest || strcmp(rest, "Z") == 0 || strcmp(rest, " UTC") == 0)
         return true;
-    if (sscanf(rest, "%c%2u:%2u%c", &sign, &hours, &minutes, &end) != 3 &&
-        sscanf(rest, "%c%2u%2u%c", &sign, &hours, &minutes, &end) != 3) {
-        *utc = false;
-        return !*rest;
-    }
-    *offset = (int)(hours * 3600 + minutes * 60) * (sign == '-' ? -1 : 1);
-    return (sign == '+' || sign == '-') && hours < 24 && minutes < 60;
+    bool west = *rest == '-';
+    if (!skip(&rest, west ? '-' : '+') || !digits(&rest, 2, &hours))
+        return false;
+    skip(&rest, ':');
+    if (!digits(&rest, 2, &minutes) || *rest)
+        return false;
+    *offset = (hours * 3600 + minutes * 60) * (west ? -1 : 1);
+    return hours < 24 && minutes < 60;
+}
+
+static bool parse_date(const char **rest, struct tm *day)
+{
+    if (!digits(rest, 4, &day->tm_year) || !skip(rest, '-') || !digits(rest, 2, &day->tm_mon) || !skip(rest, '-') ||
+        !digits(rest, 2, &day->tm_mday))
+        return false;
+    if (day->tm_year < 1970 || day->tm_mon < 1 || day->tm_mon > 12 || day->tm_mday < 1 || day->tm_mday > 31)
+        return false;
+    day->tm_year -= 1900;
+    day->tm_mon--;
+    struct tm same = *day;
+    same.tm_hour = 12;
+    return timegm(&same) >= 0 && same.tm_mon == day->tm_mon; /* 31 February becomes March */
 }
 
 static bool parse_clock(const char *rest, struct tm *day, unsigned *milliseconds, bool *utc, int *offset)
 {
-    int length = 0;
     *utc = false;
     *offset = 0;
     if (!*rest)
         return true;
-    if (sscanf(rest, "%*1[T ]%2d:%2d%n", &day->tm_hour, &day->tm_min, &length) != 2 || length == 0)
+    if (!skip(&rest, 'T') && !skip(&rest, ' '))
         return false;
-    rest += length;
-    return parse_seconds(&rest, &day->tm_sec, milliseconds) && parse_zone(rest, utc, offset);
+    if (!digits(&rest, 2, &day->tm_hour) || !skip(&rest, ':') || !digits(&rest, 2, &day->tm_min) ||
+        !parse_seconds(&rest, &day->tm_sec, milliseconds) || !parse_zone(rest, utc, offset))
+        return false;
+    return day->tm_hour <= 23 && day->tm_min <= 59 && day->tm_sec <= 60;
 }
 
-static bool parse_iso(const char *text, uint64_t *ms)
+static bool parse_iso(const char *text, bool end, uint64_t *ms)
 {
     struct tm day = {.tm_isdst = -1};
-    int length = 0, offset;
+    int offset;
     unsigned milliseconds = 0;
     bool utc;
-    if (sscanf(text, "%4d-%2d-%2d%n", &day.tm_year, &day.tm_mon, &day.tm_mday, &length) != 3 || length < 8)
+    if (!parse_date(&text, &day) || !parse_clock(text, &day, &milliseconds, &utc, &offset))
         return false;
-    bool valid = day.tm_year >= 1970 && day.tm_mon >= 1 && day.tm_mon <= 12 && day.tm_mday >= 1 && day.tm_mday <= 31;
-    day.tm_year -= 1900;
-    day.tm_mon--;
-    if (!valid || !parse_clock(text + length, &day, &milliseconds, &utc, &offset))
-        return false;
-    if (day.tm_hour > 23 || day.tm_min > 59 || day.tm_sec > 60)
-        return false;
-    int month = day.tm_mon;
-    time_t seconds = utc ? timegm(&day) : mktime(&day);
-    if (day.tm_mon != month || seconds < offset) /* 31 February became March */
+    time_t seconds = utc ? timegm(&day) : local_point(&day, end);
+    if (seconds < 0 || seconds < offset)
         return false;
     *ms = (uint64_t)(seconds - offset) * 1000 + milliseconds;
     return true;
 }
 
-bool when_parse(const char *text, uint64_t now_ms, uint64_t *ms)
+static bool parse(const char *text, uint64_t now_ms, bool end, uint64_t *ms)
 {
     if (strcmp(text, "now") == 0) {
         *ms = now_ms;
@@ -143,5 +211,15 @@ bool when_parse(const char *text, uint64_t now_ms, uint64_t *ms)
         return midnight(now_ms, 0, ms);
     if (strcmp(text, "yesterday") == 0)
         return midnight(now_ms, 1, ms);
-    return parse_epoch(text, ms) || parse_ago(text, now_ms, ms) || parse_iso(text, ms);
+    return parse_epoch(text, ms) || parse_ago(text, now_ms, ms) || parse_iso(text, end, ms);
+}
+
+bool when_parse(const char *text, uint64_t now_ms, uint64_t *ms)
+{
+    return parse(text, now_ms, false, ms);
+}
+
+bool when_parse_end(const char *text, uint64_t now_ms, uint64_t *ms)
+{
+    return parse(text, now_ms, true, ms);
 }

@@ -169,12 +169,56 @@ static void times(void **state)
                                       "hours ago",
                                       "-5",
                                       "2026-01-31T10:00:00Q",
-                                      "2026-01-31T10"};
+                                      "2026-01-31T10",
+                                      "2026-01-31T-1:30",
+                                      "2026-01-31T10:00:-1",
+                                      "2026-01- 3",
+                                      "2026-1-31",
+                                      "2026-01-31T10:00:00.",
+                                      "2026-01-31T10:00+1:00",
+                                      "2026-01-31T10:00+25:00",
+                                      "2026-01-31T10:00Zz",
+                                      "2025-02-29",
+                                      "1969-12-31",
+                                      "99999999999999999999",
+                                      "2026-01-31T10:60"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         uint64_t ms;
         if (when_parse(bad[i], now, &ms))
             fail_msg("\"%s\" is taken", bad[i]);
     }
+}
+
+/* Europe/Berlin: on 29 March 2026 02:00 is 03:00, on 25 October 2026 03:00 is 02:00. */
+static void times_that_come_twice_or_never(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        uint64_t first, last;
+    } times[] = {
+        {"2026-10-25T01:59", 1792886340000, 1792886340000},
+        {"2026-10-25T02:30", 1792888200000, 1792891800000},
+        {"2026-10-25T03:00", 1792893600000, 1792893600000},
+        {"2026-10-25T02:30+01:00", 1792891800000, 1792891800000},
+        {"2026-03-29T01:59", 1774745940000, 1774745940000},
+        {"2026-03-29T02:30", 1774747800000, 1774747800000}, /* shown as 03:30 */
+        {"2026-03-29T03:00", 1774746000000, 1774746000000},
+        {"2026-12-31T23:59:60", 1798758000000, 1798758000000},
+    };
+    for (size_t i = 0; i < sizeof(times) / sizeof(*times); i++) {
+        uint64_t first = 1, last = 1;
+        assert_true(when_parse(times[i].text, 0, &first));
+        assert_true(when_parse_end(times[i].text, 0, &last));
+        if (first != times[i].first || last != times[i].last)
+            fail_msg("\"%s\" is %llu to %llu", times[i].text, (unsigned long long)first, (unsigned long long)last);
+    }
+    uint64_t ms;
+    /* the day before has 23 hours, the first of a month has one before it */
+    assert_true(when_parse("yesterday", 1774893600000 /* 30 March, 20:00 */, &ms));
+    assert_int_equal(ms, 1774738800000);
+    assert_true(when_parse("yesterday", 1772362800000 /* 1 March, 12:00 */, &ms));
+    assert_int_equal(ms, 1772233200000);
 }
 
 /* ---- Quoting ---------------------------------------------------------------------------------------- */
@@ -404,6 +448,7 @@ int main(void)
         cmocka_unit_test(options_mistaken_are_named),
         cmocka_unit_test(durations),
         cmocka_unit_test(times),
+        cmocka_unit_test(times_that_come_twice_or_never),
         cmocka_unit_test(changes_for_shells),
         cmocka_unit_test(changes_for_what_is_no_shell),
         cmocka_unit_test(a_line_break_is_refused_where_it_cannot_be),
