@@ -27,20 +27,13 @@ static const struct option_def global_options[] = {
 #define N_FORMAT_OPTIONS 2
 
 static const struct command *const commands[] = {
-    &command_status,
-    &command_resolve,
-    &command_env,
-    &command_run,
-    &command_check,
-    &command_explain,
-    &command_query,
-    &command_devices,
-    &command_leases,
-    &command_rules,
-    &command_doctor,
-    &command_backup,
-    &command_complete,
-    NULL,
+    &command_status,   &command_resolve,
+    &command_env,      &command_run,
+    &command_check,    &command_explain,
+    &command_query,    &command_devices,
+    &command_leases,   &command_rules,
+    &command_doctor,   &command_backup,
+    &command_complete, NULL,
 };
 
 #define MAX_GROUPS 8

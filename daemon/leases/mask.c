@@ -157,8 +157,22 @@ static int read_parts(const char *text, size_t size, struct parts *parts)
     return 0;
 }
 
-static int read_entry(const struct pool *pool, const struct numbering *numbering, enum hierarchy hierarchy,
-                      const char *text, size_t size, struct named *named)
+/* Where tiles are devices, what has more than one part is passed over, unread. */
+static int read_flat(const struct pool *pool, const struct numbering *numbering, const char *text, size_t size,
+                     struct named *named)
+{
+    const char *dot = memchr(text, '.', size);
+    unsigned long ordinal;
+
+    if (read_number(text, dot ? (size_t)(dot - text) : size, &ordinal) < 0)
+        return -EINVAL;
+    if (!dot || dot + 1 == text + size)
+        name_flat(pool, numbering, ordinal, named);
+    return 0;
+}
+
+static int read_composite(const struct pool *pool, const struct numbering *numbering, const char *text, size_t size,
+                          struct named *named)
 {
     struct parts parts;
 
@@ -167,11 +181,6 @@ static int read_entry(const struct pool *pool, const struct numbering *numbering
     /* Engine 0 is the tile itself; the driver dies of number 1 and has no others. */
     if (parts.n == PARTS_MAX && parts.numbers[2] != 0)
         return parts.numbers[2] == 1 ? -EINVAL : 0;
-    if (hierarchy != HIERARCHY_COMPOSITE) {
-        if (parts.n == 1)
-            name_flat(pool, numbering, parts.numbers[0], named);
-        return 0;
-    }
     if (parts.numbers[0] >= numbering->n)
         return 0;
     uint8_t card = numbering->cards[parts.numbers[0]];
@@ -187,7 +196,8 @@ static int read_entries(const struct pool *pool, const struct numbering *numberi
 {
     while (*text) {
         size_t size = strcspn(text, ",");
-        int error = read_entry(pool, numbering, hierarchy, text, size, named);
+        int error = hierarchy == HIERARCHY_COMPOSITE ? read_composite(pool, numbering, text, size, named)
+                                                     : read_flat(pool, numbering, text, size, named);
 
         if (error < 0)
             return error;

@@ -249,6 +249,10 @@ def test_masks_are_read_as_the_driver_reads_them(simulated, rounds):
         "",
         "x",
         "0.x",
+        "0.1.0",
+        "0.1.1",
+        "1.0.2",
+        "0.1.0.0",
     ]
     texts = [",".join(choose.choices(entries, k=choose.randint(1, 4))) for _ in range(rounds(60, 2000))]
     for name in HIERARCHIES:

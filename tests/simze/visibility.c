@@ -3,7 +3,8 @@
  *
  * Latched at the first initialisation, as there: a card that comes later is never seen.
  * COMPOSITE: `X` is a card, `X.Y` a tile of it; a card of which one tile is left is that tile. FLAT and COMBINED: X
- * counts tiles, `X.Y` is ignored. Ordinals beyond the end select nothing; a text that is no number ends the process.
+ * counts tiles, `X.Y` is ignored. `X.Y.Z`: engine Z of the tile. Ordinals beyond the end select nothing; a text that is
+ * no number ends the process.
  */
 #include "tests/simze/simze.h"
 
@@ -56,28 +57,51 @@ static enum hierarchy hierarchy_of(const struct control *control)
 
 /* ---- The mask --------------------------------------------------------------------------------------------- */
 
-static unsigned long ordinal(const char *text, char **end)
+static void die(const char *text)
+{
+    fprintf(stderr, "simze: ZE_AFFINITY_MASK cannot be read at \"%s\": the real driver dies of it, too\n", text);
+    abort();
+}
+
+/* The number before a dot or the end; what follows it there is passed over. */
+static unsigned long ordinal(const char *text)
 {
     unsigned long value;
+    char *end;
 
     errno = 0;
-    value = (uint32_t)strtoul(text, end, 0);
-    if (*end == text || errno != 0) {
-        fprintf(stderr, "simze: ZE_AFFINITY_MASK has no number at \"%s\": the real driver dies of it, too\n", text);
-        abort();
-    }
+    value = (uint32_t)strtoul(text, &end, 0);
+    if (end == text || errno != 0)
+        die(text);
     return value;
 }
 
-static void select_composite(unsigned long card, const char *rest)
+/* What follows the first dot; NULL: nothing does. */
+static const char *behind_dot(const char *text)
 {
-    bool whole = *rest != '.' || rest[1] == '\0';
-    char *end;
-    unsigned long tile = whole ? 0 : ordinal(rest + 1, &end);
+    const char *dot = strchr(text, '.');
 
-    if (card >= visible.n)
+    return dot && dot[1] ? dot + 1 : NULL;
+}
+
+/* An engine behind the tile: 0 is the tile itself, of 1 the driver cannot make a device, there are no others. */
+static bool selects_no_engine(const char *text)
+{
+    unsigned long engine = ordinal(text);
+
+    if (engine == 1 || behind_dot(text))
+        die(text);
+    return engine != 0;
+}
+
+static void select_composite(const char *entry)
+{
+    const char *second = behind_dot(entry), *third = second ? behind_dot(second) : NULL;
+    unsigned long card = ordinal(entry), tile = second ? ordinal(second) : 0;
+
+    if ((third && selects_no_engine(third)) || card >= visible.n)
         return;
-    if (whole)
+    if (!second)
         visible.seen[visible.order[card]] = (1U << visible.tiles) - 1;
     else if (tile < visible.tiles)
         visible.seen[visible.order[card]] |= 1U << tile;
@@ -95,15 +119,14 @@ static void select_mask(const char *mask)
 
     while (*mask) {
         size_t length = strcspn(mask, ",");
-        unsigned long number;
-        char *end;
 
         snprintf(entry, sizeof entry, "%.*s", (int)length, mask);
-        number = ordinal(entry, &end);
         if (visible.hierarchy == COMPOSITE)
-            select_composite(number, end);
-        else if (*end != '.' || end[1] == '\0')
-            select_flat(number);
+            select_composite(entry);
+        else if (!behind_dot(entry))
+            select_flat(ordinal(entry));
+        else
+            ordinal(entry);
         mask += length + (mask[length] == ',');
     }
 }
@@ -118,7 +141,7 @@ bool visibility_init(const struct control *control)
         visible.tiles = identity_tiles(control);
         visible.hierarchy = hierarchy_of(control);
         visible.n = list_cards(control, is_on("ZE_ENABLE_PCI_ID_DEVICE_ORDER"), visible.order);
-        if (mask && *mask)
+        if (mask && *mask && strcmp(mask, "default") != 0)
             select_mask(mask);
         else
             for (unsigned i = 0; i < visible.n; i++)
