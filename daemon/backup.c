@@ -35,12 +35,12 @@ static void on_copied(void *context, int status, uint64_t id)
     struct store_status store;
 
     (void)id;
-    log_event(status < 0 ? LOG_ERROR : LOG_NOTICE, "backup", LOG_NUMBER("uid", call->who.uid),
-              LOG_TEXT("result", status < 0 ? strerror(-status) : "complete"));
     if (status == 0) {
+        log_event(EVENT_BACKUP, LOG_NUMBER(FIELD_UID, call->who.uid));
         call_done(call);
         return;
     }
+    log_event(EVENT_BACKUP_FAILED, LOG_NUMBER(FIELD_UID, call->who.uid), LOG_TEXT(FIELD_MESSAGE, strerror(-status)));
     store_status(call->service->store, &store);
     call_refuse(call, REFUSED_STORE, !store.recording && store.problem[0] ? store.problem : strerror(-status));
 }

@@ -17,8 +17,8 @@ void peer_refuse(struct service *service, struct peer *peer, uint64_t id, enum r
 
     service->n_refused++;
     refusal_text(refusal, detail, text, sizeof text);
-    log_event(LOG_DEBUG, "refused", LOG_NUMBER("uid", peer->who.uid), LOG_NUMBER("pid", peer->who.pid),
-              LOG_TEXT("why", text));
+    log_event(EVENT_REFUSED, LOG_NUMBER(FIELD_UID, peer->who.uid), LOG_NUMBER(FIELD_PID, peer->who.pid),
+              LOG_TEXT(FIELD_WHY, text));
     peer_send(peer, buffer, wire_refusal(buffer, id, refusal, detail));
 }
 

@@ -100,6 +100,31 @@ static void settle_member(struct pending *pending)
         attach(pending->service, entry, call->peer, pending->row.id);
 }
 
+static enum log_event event_of(const char *verdict)
+{
+    static const enum log_event events[] = {EVENT_DECISION_OK, EVENT_DECISION_FIXED, EVENT_DECISION_ADVISED,
+                                            EVENT_DECISION_REJECTED};
+
+    for (size_t i = 0; i < sizeof events / sizeof *events; i++)
+        if (strcmp(log_events[events[i]].variant, verdict) == 0)
+            return events[i];
+    return EVENT_DECISION_REJECTED;
+}
+
+static void log_decision(const struct store_decision *row)
+{
+    const char *keys[POOL_MAX_UNITS];
+    size_t n = 0;
+
+    for (size_t i = 0; i < row->n_units && i < POOL_MAX_UNITS; i++)
+        if (n == 0 || strcmp(keys[n - 1], row->units[i].key) != 0) /* a card's tiles stand together */
+            keys[n++] = row->units[i].key;
+    log_event(event_of(row->verdict), LOG_ID(FIELD_DECISION, row->id), LOG_NUMBER(FIELD_UID, row->uid),
+              LOG_NUMBER(FIELD_PID, row->pid), LOG_TEXT(FIELD_JOB, row->job), LOG_TEXT(FIELD_VERDICT, row->verdict),
+              LOG_TEXT(FIELD_MODE, row->mode), LOG_TEXT(FIELD_RECORDED, row->id ? "yes" : "no"),
+              LOG_TEXTS(FIELD_RULE, row->rules, row->n_rules), LOG_TEXTS(FIELD_DEVICE, keys, n));
+}
+
 static void finish(struct pending *pending, uint64_t id)
 {
     struct service *service = pending->service;
@@ -107,9 +132,7 @@ static void finish(struct pending *pending, uint64_t id)
     struct call *call;
 
     pending->row.id = id;
-    log_event(LOG_DEBUG, "decision", LOG_NUMBER("id", id), LOG_NUMBER("uid", pending->row.uid),
-              LOG_NUMBER("pid", pending->row.pid), LOG_TEXT("job", pending->row.job),
-              LOG_TEXT("verdict", pending->row.verdict), LOG_TEXT("mode", pending->row.mode));
+    log_decision(&pending->row);
     settle_member(pending);
     while ((call = TAILQ_FIRST(&entry->waiters)))
         call_decision(call, &pending->row);

@@ -234,8 +234,8 @@ static void greet(struct service *service, struct peer *peer, uint64_t id, const
         refuse_and_finish(service, peer, id, REFUSED_INCOMPATIBLE, text);
         return;
     }
-    log_event(LOG_DEBUG, "hello", LOG_NUMBER("uid", peer->who.uid), LOG_NUMBER("pid", peer->who.pid),
-              LOG_TEXT("client", hello->name));
+    log_event(EVENT_HELLO, LOG_NUMBER(FIELD_UID, peer->who.uid), LOG_NUMBER(FIELD_PID, peer->who.pid),
+              LOG_TEXT(FIELD_CLIENT, hello->name));
     server_greeted(peer);
     reply_hello(service, peer, id);
 }

@@ -1,40 +1,51 @@
 /*
- * The log: one line an event on stderr, as key=value pairs that begin with event=.
+ * The log: events of daemon/log_events.h. Under systemd (stderr is the stream that JOURNAL_STREAM names) each is an
+ * entry of the journal with fields of its own, by the journal's native protocol; elsewhere, and where the journal is
+ * away, a line on stderr, as key=value pairs that begin with event=. docs/journal.md is the manual of both.
  *
- * Never blocks its caller. Lines go through a bounded queue to a thread of its own; where the reader of stderr does not
- * keep up, lines are dropped, counted, and the count is logged when there is room again. Under the journal (stderr is
- * the stream that JOURNAL_STREAM names) each line carries its priority as <N>.
+ * Never blocks its caller, who only copies the values: a bounded queue leads to a thread that formats and writes. What
+ * has no room is lost, counted by event, and the counts are logged when there is room again; so is what goes beyond
+ * the rates of docs/journal.md, unless the level is debug.
  *
- * Values are escaped: whatever a client sends, a line stays one line.
+ * Values may hold anything: a line stays one line, and an entry's field has its bytes as they are.
  */
 #ifndef ITEXD_DAEMON_LOG_H
 #define ITEXD_DAEMON_LOG_H
 
+#include "daemon/log_events.h"
+
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
-/* The numbers are syslog's priorities. */
-enum log_level { LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFO = 6, LOG_DEBUG = 7 };
-
-struct log_field {
-    const char *key;
-    bool is_text;
-    const char *text; /* NULL is written as "-" */
+struct log_value {
+    enum log_field field;
+    enum { LOG_VALUE_END, LOG_VALUE_TEXT, LOG_VALUE_TEXTS, LOG_VALUE_NUMBER } kind;
+    const char *text; /* NULL: there is none */
+    const char *const *texts;
+    size_t n;
     int64_t number;
 };
 
-#define LOG_TEXT(name, value) ((struct log_field){.key = (name), .is_text = true, .text = (value)})
-#define LOG_NUMBER(name, value) ((struct log_field){.key = (name), .number = (int64_t)(value)})
+#define LOG_TEXT(name, value) ((struct log_value){.field = (name), .kind = LOG_VALUE_TEXT, .text = (value)})
+#define LOG_NUMBER(name, value)                                                                                        \
+    ((struct log_value){.field = (name), .kind = LOG_VALUE_NUMBER, .number = (int64_t)(value)})
+/* An id, of which 0 is none. */
+#define LOG_ID(name, value)                                                                                            \
+    ((value) != 0 ? LOG_NUMBER((name), (value)) : (struct log_value){.field = (name), .kind = LOG_VALUE_TEXT})
+/* The field as often as there are texts. */
+#define LOG_TEXTS(name, values, count)                                                                                 \
+    ((struct log_value){.field = (name), .kind = LOG_VALUE_TEXTS, .texts = (values), .n = (count)})
 
-/* Starts the thread; before it, and where it cannot start, lines are written directly. */
+/* Starts the thread; before it, and where it cannot start, events are written directly. */
 void log_start(void);
 /* Writes what is queued, for a second at most, and ends the thread. */
 void log_stop(void);
 void log_set_level(enum log_level level);
+/* How many were lost because nobody read them; not those beyond the rates. */
 uint64_t log_dropped(void);
 
-void log_fields(enum log_level level, const char *event, const struct log_field *fields);
-#define log_event(level, event, ...)                                                                                   \
-    log_fields((level), (event), (const struct log_field[]){__VA_ARGS__, {.key = (const char *)0}})
+void log_values(enum log_event event, const struct log_value *values);
+#define log_event(event, ...) log_values((event), (const struct log_value[]){__VA_ARGS__, {.kind = LOG_VALUE_END}})
 
 #endif

@@ -50,11 +50,11 @@ static void print_messages(const struct yaml_messages *messages)
         fprintf(stderr, "itexd: %s%s\n", messages->items[i].warning ? "warning: " : "", messages->items[i].text);
 }
 
-static void log_messages(const char *event, const struct yaml_messages *messages)
+static void log_rule_messages(const struct yaml_messages *messages)
 {
     for (size_t i = 0; i < messages->n_items; i++)
-        log_event(messages->items[i].warning ? LOG_WARNING : LOG_ERROR, event,
-                  LOG_TEXT("message", messages->items[i].text));
+        log_event(messages->items[i].warning ? EVENT_RULES_WARNING : EVENT_RULES_MISTAKE,
+                  LOG_TEXT(FIELD_MESSAGE, messages->items[i].text));
 }
 
 /* ---- What options mean for the parts ---------------------------------------------------------------------- */
@@ -138,7 +138,7 @@ static void on_stop_check(evutil_socket_t fd, short what, void *context)
         return;
     }
     if (!done)
-        log_event(LOG_WARNING, "stop-timeout", LOG_NUMBER("unanswered", service->open_calls));
+        log_event(EVENT_STOP_TIMEOUT, LOG_NUMBER(FIELD_UNANSWERED, service->open_calls));
     event_base_loopbreak(service->base);
 }
 
@@ -149,7 +149,7 @@ static void stop(struct service *service, const char *why)
         return;
     service->stopping = true;
     service->stop_by_ms = clock_steady_ms() + service->options.stop_timeout;
-    log_event(LOG_NOTICE, "stopping", LOG_TEXT("why", why), LOG_NUMBER("unanswered", service->open_calls));
+    log_event(EVENT_STOPPING, LOG_TEXT(FIELD_WHY, why), LOG_NUMBER(FIELD_UNANSWERED, service->open_calls));
     notify_stopping();
     server_stop(&service->server);
     decide_devices_stop(service);
@@ -182,8 +182,8 @@ static void raise_descriptor_limit(const struct options *options)
     setrlimit(RLIMIT_NOFILE, &limit);
     getrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur < options->connections + 64)
-        log_event(LOG_WARNING, "few-descriptors", LOG_NUMBER("limit", limit.rlim_cur),
-                  LOG_NUMBER("connections", options->connections));
+        log_event(EVENT_FEW_DESCRIPTORS, LOG_NUMBER(FIELD_LIMIT, limit.rlim_cur),
+                  LOG_NUMBER(FIELD_CONNECTIONS, options->connections));
 }
 
 /* Names are looked up here only: the loop never waits for a name service. */
@@ -195,8 +195,8 @@ static void find_administrators(struct service *service)
     if (group)
         service->administrators = group->gr_gid;
     else
-        log_event(LOG_WARNING, "no-group", LOG_TEXT("group", service->options.group.text),
-                  LOG_TEXT("message", "only root and itexd's own user administrate"));
+        log_event(EVENT_NO_GROUP, LOG_TEXT(FIELD_GROUP, service->options.group.text),
+                  LOG_TEXT(FIELD_MESSAGE, "only root and itexd's own user administrate"));
 }
 
 static void remember(void *context, const struct store_decision *row)
@@ -229,7 +229,7 @@ static int open_store(struct service *service)
     int result = store_open(&config, &service->store, error, sizeof error);
 
     if (result < 0) {
-        log_event(LOG_ERROR, "database", LOG_TEXT("path", config.path), LOG_TEXT("message", error));
+        log_event(EVENT_DATABASE_UNUSABLE, LOG_TEXT(FIELD_PATH, config.path), LOG_TEXT(FIELD_MESSAGE, error));
         return result == -ENOTSUP ? EXIT_CONFIGURATION : EXIT_INTERNAL;
     }
     service->store_ready =
@@ -246,10 +246,10 @@ static int start_rules(struct service *service)
     CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
     int error = rulesets_init(service, &messages);
 
-    log_messages("rules", &messages);
+    log_rule_messages(&messages);
     if (error == 0)
         return 0;
-    log_event(LOG_ERROR, "no-rules", LOG_TEXT("message", "there is no usable rule set; correct the rule files"));
+    log_event(EVENT_NO_RULES, LOG_TEXT(FIELD_MESSAGE, "there is no usable rule set; correct the rule files"));
     return error == -EINVAL ? EXIT_CONFIGURATION : EXIT_INTERNAL;
 }
 
@@ -273,7 +273,7 @@ static int start_server(struct service *service)
 
     if (listener_take_passed(&passed, error, sizeof error) < 0 ||
         open_request_socket(service, passed.requests, &listener, error, sizeof error) < 0) {
-        log_event(LOG_ERROR, "socket", LOG_TEXT("message", error));
+        log_event(EVENT_SOCKET_UNUSABLE, LOG_TEXT(FIELD_MESSAGE, error));
         return EXIT_CONFIGURATION;
     }
     return server_init(&service->server, service->base, &listener, &limits, &callbacks) < 0 ? EXIT_INTERNAL : 0;
@@ -323,7 +323,7 @@ static int start_devices(struct service *service)
     if (error == 0)
         error = devices_init(service, &service->devices);
     if (error < 0)
-        log_event(LOG_ERROR, "devices", LOG_TEXT("message", strerror(-error)));
+        log_event(EVENT_DEVICES_UNUSABLE, LOG_TEXT(FIELD_MESSAGE, strerror(-error)));
     return error < 0 ? EXIT_INTERNAL : 0;
 }
 
@@ -396,7 +396,7 @@ static int start_spawner(struct service *service)
         return 0;
     service->spawner = spawner_start();
     if (!service->spawner)
-        log_event(LOG_ERROR, "no-spawner", LOG_TEXT("message", strerror(errno)));
+        log_event(EVENT_NO_SPAWNER, LOG_TEXT(FIELD_MESSAGE, strerror(errno)));
     return service->spawner ? 0 : EXIT_INTERNAL;
 }
 
@@ -413,17 +413,17 @@ static int serve(struct service *service)
     status = start(service);
     if (status == 0) {
         malloc_trim(0);
-        log_event(LOG_NOTICE, "started", LOG_TEXT("version", ITEXD_VERSION),
-                  LOG_TEXT("socket", service->server.listener.path),
-                  LOG_TEXT("database", service->options.database.text),
-                  LOG_TEXT("rules", service->rulesets.active->name));
+        log_event(EVENT_STARTED, LOG_TEXT(FIELD_VERSION, ITEXD_VERSION),
+                  LOG_TEXT(FIELD_SOCKET, service->server.listener.path),
+                  LOG_TEXT(FIELD_DATABASE, service->options.database.text),
+                  LOG_TEXT(FIELD_RULES, service->rulesets.active->name));
         recording_check(service);
         status_notify(service);
         notify_ready(&service->notify);
         event_base_dispatch(service->base);
     }
     finish(service);
-    log_event(LOG_NOTICE, "stopped", LOG_NUMBER("status", status));
+    log_event(EVENT_STOPPED, LOG_NUMBER(FIELD_STATUS, status));
     log_stop();
     return status;
 }

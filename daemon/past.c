@@ -224,15 +224,20 @@ static void compare(struct report *report, const struct store_decision *row)
         (report->devices < 0 || report->promised_devices < 0 || report->devices == report->promised_devices);
 }
 
-static void log_mismatch(const struct call *call, const struct report *report, const struct store_decision *row)
+static void log_report(const struct call *call, const struct report *report, const struct store_decision *row)
 {
-    if (row->mode && strcmp(row->mode, report->mode) != 0)
-        log_event(LOG_WARNING, "mode-mismatch", LOG_NUMBER("decision", row->id), LOG_NUMBER("uid", row->uid),
-                  LOG_NUMBER("pid", call->who.pid), LOG_TEXT("promised", row->mode), LOG_TEXT("got", report->mode));
+    const struct log_value decision = LOG_NUMBER(FIELD_DECISION, row->id), uid = LOG_NUMBER(FIELD_UID, row->uid),
+                           pid = LOG_NUMBER(FIELD_PID, call->who.pid), job = LOG_TEXT(FIELD_JOB, row->job);
+
+    if (report->match)
+        log_event(EVENT_REPORT, decision, uid, pid, job, LOG_TEXT(FIELD_GOT_MODE, report->mode));
+    else if (row->mode && strcmp(row->mode, report->mode) != 0)
+        log_event(EVENT_MODE_MISMATCH, decision, uid, pid, job, LOG_TEXT(FIELD_PROMISED_MODE, row->mode),
+                  LOG_TEXT(FIELD_GOT_MODE, report->mode));
     else
-        log_event(LOG_WARNING, "device-mismatch", LOG_NUMBER("decision", row->id), LOG_NUMBER("uid", row->uid),
-                  LOG_NUMBER("pid", call->who.pid), LOG_NUMBER("promised", report->promised_devices),
-                  LOG_NUMBER("got", report->devices));
+        log_event(EVENT_DEVICE_MISMATCH, decision, uid, pid, job,
+                  LOG_NUMBER(FIELD_PROMISED_DEVICES, report->promised_devices),
+                  LOG_NUMBER(FIELD_GOT_DEVICES, report->devices));
 }
 
 static void on_report_row(void *context, int status, const struct store_decision *rows, size_t n_rows, uint64_t before)
@@ -254,8 +259,7 @@ static void on_report_row(void *context, int status, const struct store_decision
         reply_report(call);
         return;
     }
-    if (!report->match)
-        log_mismatch(call, report, row);
+    log_report(call, report, row);
     if (store_put_report(call->service->store, row->id, report->mode, report->devices, report->match, on_report_written,
                          call) < 0)
         call_refuse(call, REFUSED_WRITES, NULL);

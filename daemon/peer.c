@@ -246,8 +246,8 @@ void peer_close(struct peer *peer, const char *why)
         return;
     peer->state = PEER_GONE;
     if (why)
-        log_event(LOG_INFO, "peer-closed", LOG_NUMBER("uid", peer->who.uid), LOG_NUMBER("pid", peer->who.pid),
-                  LOG_TEXT("why", why));
+        log_event(EVENT_PEER_CLOSED, LOG_NUMBER(FIELD_UID, peer->who.uid), LOG_NUMBER(FIELD_PID, peer->who.pid),
+                  LOG_TEXT(FIELD_WHY, why));
     event_del(peer->readable);
     if (peer->writable)
         event_del(peer->writable);

@@ -20,16 +20,16 @@ static void tell(struct service *service, const struct store_status *status)
 
     if (status->moved_aside[0] && !recording->aside_told) {
         recording->aside_told = true;
-        log_event(LOG_ERROR, "database-moved-aside", LOG_TEXT("path", service->options.database.text),
-                  LOG_TEXT("kept", status->moved_aside),
-                  LOG_TEXT("message", "the database was corrupt; a new one was started"));
+        log_event(EVENT_DATABASE_MOVED_ASIDE, LOG_TEXT(FIELD_PATH, service->options.database.text),
+                  LOG_TEXT(FIELD_KEPT, status->moved_aside),
+                  LOG_TEXT(FIELD_MESSAGE, "the database was corrupt; a new one was started"));
     }
     if (status->recording == recording->lost) {
         recording->lost = !status->recording;
         if (recording->lost)
-            log_event(LOG_ERROR, "recording-stopped", LOG_TEXT("message", status->problem));
+            log_event(EVENT_RECORDING_STOPPED, LOG_TEXT(FIELD_MESSAGE, status->problem));
         else
-            log_event(LOG_NOTICE, "recording-resumed", LOG_TEXT("path", service->options.database.text));
+            log_event(EVENT_RECORDING_RESUMED, LOG_TEXT(FIELD_PATH, service->options.database.text));
         status_notify(service);
     }
 }

@@ -155,8 +155,8 @@ void rulesets_adopt(struct service *service, struct ruleset *set)
     rulesets->generation = store_generation(service->store);
     rulesets_watch_store(service);
     malloc_trim(0); /* compiling leaves several megabytes behind */
-    log_event(LOG_NOTICE, "rules-active", LOG_NUMBER("id", set->id), LOG_TEXT("name", set->name),
-              LOG_TEXT("digest", set->digest), LOG_TEXT("origin", set->shipped ? "shipped" : "loaded"));
+    log_event(EVENT_RULES_ACTIVE, LOG_NUMBER(FIELD_RULESET, set->id), LOG_TEXT(FIELD_NAME, set->name),
+              LOG_TEXT(FIELD_DIGEST, set->digest), LOG_TEXT(FIELD_ORIGIN, set->shipped ? "shipped" : "loaded"));
 }
 
 void rulesets_set_waiting(struct rulesets *rulesets, const struct ruleset *set)
@@ -166,8 +166,8 @@ void rulesets_set_waiting(struct rulesets *rulesets, const struct ruleset *set)
     rulesets->waiting_id = set ? set->id : 0;
     snprintf(rulesets->waiting_digest, sizeof rulesets->waiting_digest, "%s", set ? set->digest : "");
     if (set)
-        log_event(LOG_NOTICE, "rules-waiting", LOG_NUMBER("id", set->id), LOG_TEXT("name", set->name),
-                  LOG_TEXT("digest", set->digest));
+        log_event(EVENT_RULES_WAITING, LOG_NUMBER(FIELD_RULESET, set->id), LOG_TEXT(FIELD_NAME, set->name),
+                  LOG_TEXT(FIELD_DIGEST, set->digest));
 }
 
 /* ---- At the start ----------------------------------------------------------------------------------------- */
@@ -197,8 +197,8 @@ static void note_problem(struct rulesets *rulesets, const char *what, const stru
     snprintf(rulesets->problem, sizeof rulesets->problem, "%s: %s", what,
              messages->n_items > 0 ? messages->items[0].text : "out of memory");
     for (size_t i = 0; i < messages->n_items; i++)
-        log_event(messages->items[i].warning ? LOG_WARNING : LOG_ERROR, "rules",
-                  LOG_TEXT("message", messages->items[i].text));
+        log_event(messages->items[i].warning ? EVENT_RULES_WARNING : EVENT_RULES_MISTAKE,
+                  LOG_TEXT(FIELD_MESSAGE, messages->items[i].text));
 }
 
 /* Stores the shipped rules and says whether they are to be in force: nothing else is, or only what nobody chose. */

@@ -97,7 +97,7 @@ static void job_refuse(struct ruleset_job *job, enum refusal refusal, const char
     char text[512];
 
     refusal_text(refusal, detail, text, sizeof text);
-    log_event(LOG_WARNING, "rules-unchanged", LOG_NUMBER("uid", job->uid), LOG_TEXT("why", text));
+    log_event(EVENT_RULES_UNCHANGED, LOG_NUMBER(FIELD_UID, job->uid), LOG_TEXT(FIELD_WHY, text));
     if (job->call)
         call_refuse(job->call, refusal, detail);
     job_end(job);
@@ -123,7 +123,7 @@ static void job_refuse_messages(struct ruleset_job *job, enum refusal refusal)
         snprintf(text, sizeof text, "%s", strerror(-job->error));
     if (!job->call && job->kind == JOB_RELOAD)
         for (size_t i = 0; i < job->messages.n_items; i++)
-            log_event(LOG_ERROR, "reload", LOG_TEXT("message", job->messages.items[i].text));
+            log_event(EVENT_RELOAD_MISTAKE, LOG_TEXT(FIELD_MESSAGE, job->messages.items[i].text));
     job_refuse(job, refusal, text);
 }
 
@@ -252,7 +252,7 @@ static void keep_present(struct ruleset_job *job, bool activate_it)
         snprintf(rulesets->problem, sizeof rulesets->problem,
                  "the active rule set cannot be used, the shipped rules are in force; activate another set: %s",
                  job->messages.n_items > 0 ? job->messages.items[0].text : strerror(-job->error));
-        log_event(LOG_ERROR, "rules", LOG_TEXT("message", rulesets->problem));
+        log_event(EVENT_RULES_MISTAKE, LOG_TEXT(FIELD_MESSAGE, rulesets->problem));
     }
     job->set = ruleset_get(rulesets->active);
     job->activate = activate_it;
@@ -476,13 +476,13 @@ static int apply_options(struct ruleset_job *job)
     if (error < 0)
         return error;
     if (restart)
-        log_event(LOG_WARNING, "reload-partial", LOG_TEXT("option", restart),
-                  LOG_TEXT("message", "takes effect when itexd is started again"));
+        log_event(EVENT_RELOAD_PARTIAL, LOG_TEXT(FIELD_OPTION, restart),
+                  LOG_TEXT(FIELD_MESSAGE, "takes effect when itexd is started again"));
     service->options = job->options;
     job->options = before; /* freed with the job */
     service->configuration_problem[0] = '\0';
     service_apply_options(service);
-    log_event(LOG_NOTICE, "reloaded", LOG_NUMBER("uid", job->uid));
+    log_event(EVENT_RELOADED, LOG_NUMBER(FIELD_UID, job->uid));
     return 0;
 }
 
@@ -520,7 +520,7 @@ void rulesets_reload(struct service *service, struct call *call)
 
     if (!job) {
         if (!call)
-            log_event(LOG_WARNING, "reload-skipped", LOG_TEXT("why", "other rules are being read just now"));
+            log_event(EVENT_RELOAD_SKIPPED, LOG_TEXT(FIELD_WHY, "other rules are being read just now"));
         return;
     }
     notify_reloading();

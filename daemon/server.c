@@ -101,8 +101,8 @@ static void tell_refusal(struct server *server, const struct peer *peer, uint64_
 
     if (server->told_ms != 0 && now - server->told_ms < 1000)
         return;
-    log_event(LOG_NOTICE, "connection-refused", LOG_NUMBER("uid", peer->who.uid), LOG_NUMBER("pid", peer->who.pid),
-              LOG_NUMBER("limit", limit), LOG_NUMBER("since-last", server->refused - server->refused_told));
+    log_event(EVENT_CONNECTION_REFUSED, LOG_NUMBER(FIELD_UID, peer->who.uid), LOG_NUMBER(FIELD_PID, peer->who.pid),
+              LOG_NUMBER(FIELD_LIMIT, limit), LOG_NUMBER(FIELD_SINCE_LAST, server->refused - server->refused_told));
     server->told_ms = now;
     server->refused_told = server->refused;
 }
@@ -125,7 +125,7 @@ static void welcome(struct server *server, int fd)
     int error = peer_new(server, fd, &peer);
 
     if (error < 0) {
-        log_event(LOG_WARNING, "peer-not-accepted", LOG_TEXT("why", strerror(-error)));
+        log_event(EVENT_PEER_NOT_ACCEPTED, LOG_TEXT(FIELD_WHY, strerror(-error)));
         return;
     }
     TAILQ_INSERT_TAIL(&server->peers, peer, link);
@@ -161,7 +161,7 @@ static void turn_one_away(struct server *server)
 
 static void pause_accepting(struct server *server, int error)
 {
-    log_event(LOG_WARNING, "accept-paused", LOG_TEXT("why", strerror(error)), LOG_NUMBER("ms", ACCEPT_PAUSE_MS));
+    log_event(EVENT_ACCEPT_PAUSED, LOG_TEXT(FIELD_WHY, strerror(error)), LOG_NUMBER(FIELD_MS, ACCEPT_PAUSE_MS));
     event_del(server->acceptable);
     evtimer_add(server->resume_accept, &accept_pause);
 }

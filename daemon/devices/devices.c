@@ -22,21 +22,11 @@
 
 /* ---- Events ----------------------------------------------------------------------------------------------- */
 
-static enum log_level level_of(const char *kind)
-{
-    static const char *const bad[] = {"degraded", "lost",     "gone",        "changed",      "stale",
-                                      "repeated", "left-out", "worker-down", "worker-stuck", "worker-given-up"};
-
-    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        if (strcmp(kind, bad[i]) == 0)
-            return LOG_WARNING;
-    return LOG_NOTICE;
-}
-
-void devices_event(struct devices *devices, struct device *device, const char *kind, const char *format, ...)
+void devices_event(struct devices *devices, struct device *device, enum log_event what, const char *format, ...)
 {
     struct service *service = devices->service;
     const char *substitute = devices_substitute(devices);
+    const char *kind = log_events[what].variant;
     char text[400], told[480];
     struct store_event event = {
         .time_ms = clock_wall_ms(), .kind = kind, .text = text, .device = device ? device->key : NULL};
@@ -46,8 +36,8 @@ void devices_event(struct devices *devices, struct device *device, const char *k
     va_start(arguments, format);
     vsnprintf(text + length, sizeof text - (size_t)length, format, arguments);
     va_end(arguments);
-    log_event(level_of(kind), "device", LOG_TEXT("device", device ? device->key : NULL), LOG_TEXT("kind", kind),
-              LOG_TEXT("message", text));
+    log_event(what, LOG_TEXT(FIELD_DEVICE, device ? device->key : NULL), LOG_TEXT(FIELD_KIND, kind),
+              LOG_TEXT(FIELD_MESSAGE, text));
     if (service->store)
         store_put_event(service->store, &event); /* where it is full, the log has it */
     if (device && service->leases) {
@@ -58,6 +48,11 @@ void devices_event(struct devices *devices, struct device *device, const char *k
 
 bool devices_judge(struct devices *devices, struct device *device)
 {
+    static const enum log_event events[] = {[DEVICE_HEALTHY] = EVENT_DEVICE_HEALTHY,
+                                            [DEVICE_DEGRADED] = EVENT_DEVICE_DEGRADED,
+                                            [DEVICE_LOST] = EVENT_DEVICE_LOST,
+                                            [DEVICE_STALE] = EVENT_DEVICE_STALE,
+                                            [DEVICE_CHANGED] = EVENT_DEVICE_CHANGED};
     bool first = device->health == DEVICE_STALE && !device->judged;
 
     if (!device_judge(device))
@@ -65,8 +60,7 @@ bool devices_judge(struct devices *devices, struct device *device)
     device->judged = true;
     if (first && device->health == DEVICE_HEALTHY)
         return true; /* it has been said that it is there */
-    devices_event(devices, device, device_health_name(device->health), "%s",
-                  device->cause[0] ? device->cause : "works again");
+    devices_event(devices, device, events[device->health], "%s", device->cause[0] ? device->cause : "works again");
     return true;
 }
 
@@ -109,7 +103,7 @@ static void on_first_timeout(evutil_socket_t fd, short what, void *context)
     (void)fd;
     (void)what;
     if (!devices->settled)
-        devices_event(devices, NULL, "no-inventory",
+        devices_event(devices, NULL, EVENT_DEVICE_NO_INVENTORY,
                       "the device worker has not answered within %d s; jobs are answered without it",
                       DEVICES_FIRST_MS / 1000);
     devices_settle(devices);
@@ -241,7 +235,8 @@ static int begin(struct devices *devices)
     int error;
 
     if (store_devices(service->store, know, devices) < 0)
-        log_event(LOG_WARNING, "devices", LOG_TEXT("message", "the database does not tell what devices were known"));
+        log_event(EVENT_DEVICES_NOT_KNOWN,
+                  LOG_TEXT(FIELD_MESSAGE, "the database does not tell what devices were known"));
     devices->interruptions = store_interruptions(service->store);
     devices->first = evtimer_new(service->base, on_first_timeout, devices);
     devices->first_early = evtimer_new(service->base, on_early_timeout, devices);

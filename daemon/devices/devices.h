@@ -10,6 +10,7 @@
 
 #include "daemon/call.h"
 #include "daemon/devices/device.h"
+#include "daemon/log_events.h"
 
 #define DEVICES_FIRST_MS 10000
 /* Other requests about devices wait for the first inventory too, but not so long: somebody looks at them. */
@@ -40,8 +41,8 @@ const char *devices_substitute(const struct devices *devices);
 const char *devices_none_detail(const struct devices *devices);
 
 /* What happened to a device or to the worker: logged, stored, and told to the holders of its leases. device may be
- * NULL. */
-void devices_event(struct devices *devices, struct device *device, const char *kind, const char *format, ...)
+ * NULL; event is one of EVENT_DEVICE_*. */
+void devices_event(struct devices *devices, struct device *device, enum log_event event, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
 /* True: nothing is known yet, and the request will be handled when something is, or DEVICES_EARLY_MS after the start

@@ -21,14 +21,15 @@ static bool is_held(const struct devices *devices, const struct device *device)
 
 static void tell_change(struct devices *devices, const struct identity_change *change)
 {
-    static const char *const kinds[] = {[IDENTITY_NEW] = "new",           [IDENTITY_BACK] = "back",
-                                        [IDENTITY_CHANGED] = "changed",   [IDENTITY_RENUMBERED] = "renumbered",
-                                        [IDENTITY_REPEATED] = "repeated", [IDENTITY_REFUSED] = "left-out"};
+    static const enum log_event events[] = {
+        [IDENTITY_NEW] = EVENT_DEVICE_NEW,           [IDENTITY_BACK] = EVENT_DEVICE_BACK,
+        [IDENTITY_CHANGED] = EVENT_DEVICE_CHANGED,   [IDENTITY_RENUMBERED] = EVENT_DEVICE_RENUMBERED,
+        [IDENTITY_REPEATED] = EVENT_DEVICE_REPEATED, [IDENTITY_REFUSED] = EVENT_DEVICE_LEFT_OUT};
 
     if (change->kind == IDENTITY_CHANGED && is_held(devices, change->device))
         health_changed(change->device, change->text); /* its health is the event */
     else if (change->kind != IDENTITY_SEEN && change->kind != IDENTITY_GONE)
-        devices_event(devices, change->device, kinds[change->kind], "%s", change->text);
+        devices_event(devices, change->device, events[change->kind], "%s", change->text);
 }
 
 static bool differ(const char *a, const char *b)
@@ -39,11 +40,11 @@ static bool differ(const char *a, const char *b)
 static void tell_driver(struct devices *devices, const Itexd__Child__Inventory *old, const Itexd__Child__Inventory *now)
 {
     if (!old || differ(old->driver_version, now->driver_version) || differ(old->loader_version, now->loader_version))
-        devices_event(devices, NULL, "driver", "driver %s, Level Zero %s, loader %s, sysman: %s",
+        devices_event(devices, NULL, EVENT_DEVICE_DRIVER, "driver %s, Level Zero %s, loader %s, sysman: %s",
                       now->driver_version ? now->driver_version : "none", now->api_version ? now->api_version : "none",
                       now->loader_version ? now->loader_version : "none", now->sysman ? now->sysman : "none");
     if (now->layer && (!old || differ(old->layer, now->layer)))
-        devices_event(devices, NULL, "no-devices", "%s: %s", now->layer, now->detail ? now->detail : "");
+        devices_event(devices, NULL, EVENT_DEVICE_NO_DEVICES, "%s: %s", now->layer, now->detail ? now->detail : "");
 }
 
 static void place(struct devices *devices)
@@ -81,7 +82,7 @@ void devices_take_inventory(struct devices *devices, const Itexd__Child__Invento
     Itexd__Child__Inventory *inventory = inventory_copy(said), *old = devices->inventory;
 
     if (!inventory || identity_merge(&devices->set, inventory, clock_wall_ms(), &devices->changes) < 0) {
-        log_event(LOG_ERROR, "inventory", LOG_TEXT("message", "there is no memory for it"));
+        log_event(EVENT_INVENTORY_LOST, LOG_TEXT(FIELD_MESSAGE, "there is no memory for it"));
         itexd__child__inventory__free_unpacked(inventory, NULL);
         place(devices);
         return;
@@ -122,7 +123,7 @@ static void take_sample(struct devices *devices, struct device *device, const It
         sample_read(card, clock_wall_ms(), &sample);
         health_sampled(device, &sample, &limits);
         if (ring_add(&device->ring, &sample) < 0)
-            log_event(LOG_DEBUG, "sample", LOG_TEXT("message", "there is no memory to keep it"));
+            log_event(EVENT_SAMPLE_LOST, LOG_TEXT(FIELD_MESSAGE, "there is no memory to keep it"));
     }
 }
 

@@ -138,8 +138,8 @@ void devices_drain(struct call *call, const Itexd__V1__DeviceDrain *request)
     snprintf(reason, sizeof reason, "%s", request->reason ? request->reason : "");
     text_clean(reason, sizeof reason);
     device->drained = drain;
-    devices_event(devices, device, drain ? "drained" : "undrained", "by uid %u%s%s", (unsigned)call->who.uid,
-                  reason[0] ? ": " : "", reason);
+    devices_event(devices, device, drain ? EVENT_DEVICE_DRAINED : EVENT_DEVICE_UNDRAINED, "by uid %u%s%s",
+                  (unsigned)call->who.uid, reason[0] ? ": " : "", reason);
     devices_put(devices, device, call);
     devices_publish(devices);
 }
@@ -156,7 +156,7 @@ void devices_restart_worker(struct call *call, const Itexd__V1__WorkerRestart *r
     } else if (!LIST_EMPTY(&devices->resets)) {
         call_refuse(call, REFUSED_DEVICE_BUSY, "a device is being reset, and the worker is started after that");
     } else {
-        devices_event(devices, NULL, "worker-restart", "asked for by uid %u", (unsigned)call->who.uid);
+        devices_event(devices, NULL, EVENT_DEVICE_WORKER_RESTART, "asked for by uid %u", (unsigned)call->who.uid);
         devices_worker_restart(devices, "asked for");
         call_done(call);
     }

@@ -58,7 +58,7 @@ static void finish(struct devices *devices, struct device_reset *reset, const ch
         device->resetting = false;
         health_reset(device);
         devices_judge(devices, device);
-        devices_event(devices, device, "reset", "%.200s", result);
+        devices_event(devices, device, EVENT_DEVICE_RESET, "%.200s", result);
     }
     free(reset);
     devices_worker_resume(devices);
@@ -124,7 +124,8 @@ static void begin(struct call *call, struct device *device, bool force)
     LIST_INSERT_HEAD(&devices->resets, reset, link);
     device->resetting = true;
     snprintf(why, sizeof why, "device %s is being reset by uid %u", device->key, (unsigned)call->who.uid);
-    devices_event(devices, device, "reset", "begun by uid %u%s", (unsigned)call->who.uid, force ? ", with force" : "");
+    devices_event(devices, device, EVENT_DEVICE_RESET, "begun by uid %u%s", (unsigned)call->who.uid,
+                  force ? ", with force" : "");
     devices_publish(devices); /* first, so that what is cut goes to nobody else */
     if (force && call->service->leases)
         reset->n_cut = leases_cut(call->service->leases, reset->key, why, reset->cut, DEVICES_CUT_MAX);

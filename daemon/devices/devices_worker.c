@@ -162,11 +162,11 @@ static void tell_state(struct devices *devices)
         return;
     devices->told_state = state;
     if (state == CHILD_GIVEN_UP)
-        devices_event(devices, NULL, "worker-given-up",
+        devices_event(devices, NULL, EVENT_DEVICE_WORKER_GIVEN_UP,
                       "the device worker is not started any more (%s); itexctl devices restart does",
                       child_last_death(devices->worker));
     else if (state == CHILD_STUCK)
-        devices_event(devices, NULL, "worker-stuck",
+        devices_event(devices, NULL, EVENT_DEVICE_WORKER_STUCK,
                       "the device worker (pid %d) hangs in the kernel and cannot be ended (%s)",
                       (int)child_pid(devices->worker), child_last_death(devices->worker));
     else
@@ -180,7 +180,7 @@ static void on_up(void *context)
     struct devices *devices = context;
 
     devices->current = false;
-    log_event(LOG_INFO, "worker-up", LOG_NUMBER("pid", child_pid(devices->worker)));
+    log_event(EVENT_WORKER_UP, LOG_NUMBER(FIELD_PID, child_pid(devices->worker)));
     ask_inventory(devices);
 }
 
@@ -191,10 +191,11 @@ static void on_down(void *context, const struct child_death *death)
     devices->current = false;
     devices->asked = false;
     if (!death->asked) {
-        devices_event(devices, NULL, "worker-down", "the device worker ended: %s", death->text);
+        devices_event(devices, NULL, EVENT_DEVICE_WORKER_DOWN, "the device worker ended: %s", death->text);
         if (death->in_sysman && !devices->sysman.off) {
             sysman_died(&devices->sysman, clock_steady_ms());
-            devices_event(devices, NULL, "sysman-off", "health is not read for %u minutes, for the driver failed in it",
+            devices_event(devices, NULL, EVENT_DEVICE_SYSMAN_OFF,
+                          "health is not read for %u minutes, for the driver failed in it",
                           (unsigned)(devices->sysman.delay_ms / 60000));
         }
         devices_explain_none(devices);
@@ -223,8 +224,8 @@ static void on_uevents(void *context, const char *what, unsigned n)
 {
     struct devices *devices = context;
 
-    devices_event(devices, NULL, "hot-plug", "%u kernel event%s, the last: %s; the devices are looked at again", n,
-                  n == 1 ? "" : "s", what);
+    devices_event(devices, NULL, EVENT_DEVICE_HOT_PLUG,
+                  "%u kernel event%s, the last: %s; the devices are looked at again", n, n == 1 ? "" : "s", what);
     enforcement_renew(devices->service->enforcement);
     devices_worker_restart(devices, what);
 }
@@ -304,9 +305,10 @@ static void watch_hotplug(struct devices *devices)
                              &devices->uevents);
 
     if (error < 0)
-        log_event(LOG_WARNING, "hot-plug", LOG_TEXT("error", strerror(-error)),
-                  LOG_TEXT("message", "kernel events cannot be heard, so a change of devices is not noticed; "
-                                      "itexctl devices restart looks again"));
+        log_event(EVENT_HOT_PLUG_UNHEARD,
+                  LOG_TEXT(FIELD_MESSAGE, "kernel events cannot be heard, so a change of devices is not noticed; "
+                                          "itexctl devices restart looks again"),
+                  LOG_TEXT(FIELD_WHY, strerror(-error)));
 }
 
 int devices_worker_init(struct devices *devices)

@@ -90,7 +90,7 @@ static void note_result(struct enforcement *enforcement, const char *key, const 
     snprintf(problem->key, sizeof problem->key, "%s", key);
     snprintf(problem->text, sizeof problem->text, "%s", error);
     if (!again && enforcement->service->devices)
-        devices_event(enforcement->service->devices, NULL, "enforcement-failed", "%s", error);
+        devices_event(enforcement->service->devices, NULL, EVENT_DEVICE_ENFORCEMENT_FAILED, "%s", error);
 }
 
 /* Whose done may ask for more. */
@@ -325,7 +325,7 @@ static void on_up(void *context)
 {
     struct enforcement *enforcement = context;
 
-    log_event(LOG_INFO, "keeper-up", LOG_NUMBER("pid", child_pid(enforcement->keeper)));
+    log_event(EVENT_KEEPER_UP, LOG_NUMBER(FIELD_PID, child_pid(enforcement->keeper)));
     enforcement->clean = false;
     enforcement_renew(enforcement);
     watch_start(enforcement);
@@ -340,9 +340,9 @@ static void on_down(void *context, const struct child_death *death)
         return;
     enforcement->clean = false;
     tick_again(enforcement);
-    log_event(LOG_WARNING, "keeper-down", LOG_TEXT("message", death->text));
+    log_event(EVENT_KEEPER_DOWN, LOG_TEXT(FIELD_MESSAGE, death->text));
     if (child_state(enforcement->keeper) == CHILD_GIVEN_UP && enforcement->service->devices)
-        devices_event(enforcement->service->devices, NULL, "keeper-given-up", "the keeper was given up: %s",
+        devices_event(enforcement->service->devices, NULL, EVENT_DEVICE_KEEPER_GIVEN_UP, "the keeper was given up: %s",
                       death->text);
 }
 

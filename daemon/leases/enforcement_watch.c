@@ -79,7 +79,7 @@ static bool is_in(const struct foreign_use *use, const struct foreign_use *uses,
 
 /* What is in one list and not in the other, as events. */
 static void tell_differences(struct enforcement *enforcement, const struct foreign_use *uses, size_t n,
-                             const struct foreign_use *others, size_t n_others, const char *kind, const char *what)
+                             const struct foreign_use *others, size_t n_others, enum log_event event, const char *what)
 {
     unsigned told = 0;
 
@@ -89,7 +89,7 @@ static void tell_differences(struct enforcement *enforcement, const struct forei
         struct device *device = devices_find(enforcement->service->devices, uses[i].key);
         if (!device)
             continue;
-        devices_event(enforcement->service->devices, device, kind, "process %d (%s) of uid %u %s", (int)uses[i].pid,
+        devices_event(enforcement->service->devices, device, event, "process %d (%s) of uid %u %s", (int)uses[i].pid,
                       uses[i].command, (unsigned)uses[i].uid, what);
         told++;
     }
@@ -130,8 +130,9 @@ static void take_up(struct enforcement *enforcement, const Itexd__Child__Usage *
 
     watch->all_users = usage->all_users;
     watch->known = true;
-    tell_differences(enforcement, uses, n, watch->uses, watch->n_uses, "foreign-use", "uses it without a lease");
-    tell_differences(enforcement, watch->uses, watch->n_uses, uses, n, "foreign-use-ended",
+    tell_differences(enforcement, uses, n, watch->uses, watch->n_uses, EVENT_DEVICE_FOREIGN_USE,
+                     "uses it without a lease");
+    tell_differences(enforcement, watch->uses, watch->n_uses, uses, n, EVENT_DEVICE_FOREIGN_USE_ENDED,
                      "uses it no longer without a lease");
     free(watch->uses);
     watch->uses = uses;

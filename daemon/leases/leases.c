@@ -37,19 +37,36 @@ static bool save(struct leases *leases)
 
     if (error == 0) {
         if (leases->problem[0])
-            log_event(LOG_NOTICE, "leases-written", LOG_TEXT("directory", leases->directory));
+            log_event(EVENT_LEASES_WRITTEN, LOG_TEXT(FIELD_DIRECTORY, leases->directory));
         leases->dirty = false;
         leases->problem[0] = '\0';
         return true;
     }
     if (!leases->problem[0])
-        log_event(LOG_ERROR, "leases-not-written", LOG_TEXT("directory", leases->directory),
-                  LOG_TEXT("message", strerror(-error)));
+        log_event(EVENT_LEASES_NOT_WRITTEN, LOG_TEXT(FIELD_DIRECTORY, leases->directory),
+                  LOG_TEXT(FIELD_MESSAGE, strerror(-error)));
     snprintf(leases->problem, sizeof leases->problem,
              "no devices are leased, for live leases cannot be written to %.120s (%s); make room, or correct its owner",
              leases->directory, strerror(-error));
     evtimer_add(leases->retry_write, &again);
     return false;
+}
+
+size_t lease_cards(const struct lease *lease, const char *keys[POOL_MAX_UNITS])
+{
+    const struct pool *pool = &lease->leases->pool;
+    size_t n = 0;
+
+    for (size_t i = 0; i < lease->units.n; i++) {
+        const char *key = pool->cards[lease->units.items[i].card].key;
+        bool found = false;
+
+        for (size_t j = 0; j < n; j++)
+            found = found || keys[j] == key;
+        if (!found)
+            keys[n++] = key;
+    }
+    return n;
 }
 
 static void put_history(struct leases *leases, const struct lease *lease)
@@ -105,6 +122,7 @@ static void settle_fresh(struct leases *leases)
 {
     struct lease *lease, *next;
     struct lease_member *member;
+    const char *keys[POOL_MAX_UNITS];
 
     for (lease = TAILQ_FIRST(&leases->list); lease; lease = next) {
         next = TAILQ_NEXT(lease, link);
@@ -115,8 +133,10 @@ static void settle_fresh(struct leases *leases)
         lease->fresh = false;
         if (lease->recorded)
             continue;
-        log_event(LOG_INFO, "lease-granted", LOG_NUMBER("lease", lease->id), LOG_NUMBER("uid", lease->terms.uid),
-                  LOG_TEXT("job", lease->terms.job), LOG_NUMBER("units", lease->units.n));
+        const size_t n = lease_cards(lease, keys);
+        log_event(EVENT_LEASE_GRANTED, LOG_NUMBER(FIELD_LEASE, lease->id), LOG_NUMBER(FIELD_UID, lease->terms.uid),
+                  LOG_TEXT(FIELD_JOB, lease->terms.job), LOG_NUMBER(FIELD_UNITS, lease->units.n),
+                  LOG_TEXTS(FIELD_DEVICE, keys, n));
         put_history(leases, lease);
         access_grant(lease);
     }
@@ -180,7 +200,7 @@ static void load(struct leases *leases)
              "no devices are leased, for the list of live leases in %.80s %s; restart itexd when no job uses a device",
              leases->directory,
              error == -EBADMSG ? "is damaged, or another version's (it is kept as leases.damaged)" : "cannot be read");
-    log_event(LOG_ERROR, "leases-not-read", LOG_TEXT("message", leases->problem), LOG_TEXT("why", strerror(-error)));
+    log_event(EVENT_LEASES_NOT_READ, LOG_TEXT(FIELD_MESSAGE, leases->problem), LOG_TEXT(FIELD_WHY, strerror(-error)));
 }
 
 int leases_init(struct service *service, struct leases **out)
@@ -270,7 +290,7 @@ void leases_set_cards(struct leases *leases, const struct pool_card *cards, size
     struct lease *lease;
 
     if (pool_update(&leases->pool, cards, n_cards) == -E2BIG)
-        log_event(LOG_WARNING, "too-many-cards", LOG_NUMBER("cards", n_cards), LOG_NUMBER("limit", POOL_MAX_CARDS));
+        log_event(EVENT_TOO_MANY_CARDS, LOG_NUMBER(FIELD_CARDS, n_cards), LOG_NUMBER(FIELD_LIMIT, POOL_MAX_CARDS));
     /* A card may have another number of tiles than it had, or be known at all only now. */
     pool_empty(&leases->pool);
     TAILQ_FOREACH(lease, &leases->list, link)

@@ -130,6 +130,15 @@ static void on_look_again(evutil_socket_t fd, short what, void *context)
     look(context);
 }
 
+static void tell_timeout(const struct lease *lease, const char *message)
+{
+    const char *keys[POOL_MAX_UNITS];
+    const size_t n = lease_cards(lease, keys);
+
+    log_event(EVENT_DRAIN_TIMEOUT, LOG_NUMBER(FIELD_LEASE, lease->id), LOG_NUMBER(FIELD_UID, lease->terms.uid),
+              LOG_TEXT(FIELD_MESSAGE, message), LOG_TEXTS(FIELD_DEVICE, keys, n));
+}
+
 /* Everything was answered: the units are free, or somebody is on them still. */
 static void drained(struct lease *lease)
 {
@@ -143,12 +152,10 @@ static void drained(struct lease *lease)
             return;
     }
     if (lease->in_use)
-        log_event(LOG_WARNING, "drain-timeout", LOG_NUMBER("lease", lease->id), LOG_NUMBER("uid", lease->terms.uid),
-                  LOG_TEXT("message", "processes of the ended lease still use its devices, which are given again"));
+        tell_timeout(lease, "processes of the ended lease still use its devices, which are given again");
     else if (lease->unseen)
-        log_event(LOG_WARNING, "drain-timeout", LOG_NUMBER("lease", lease->id), LOG_NUMBER("uid", lease->terms.uid),
-                  LOG_TEXT("message", "the ended lease's devices are given again, though the keeper could not be asked "
-                                      "who uses them"));
+        tell_timeout(lease, "the ended lease's devices are given again, though the keeper could not be asked who uses "
+                            "them");
     lease_forget(lease);
 }
 
@@ -181,8 +188,8 @@ static void on_set(void *context, int error, const char *why)
         if (!lease->ended && !lease->accepted) /* what a job has already, it keeps; status says what is wrong */
             snprintf(lease->failed, sizeof lease->failed, "access to the devices could not be given: %s",
                      why ? why : strerror(-error));
-        log_event(LOG_ERROR, "access-not-set", LOG_NUMBER("lease", lease->id),
-                  LOG_TEXT("message", why ? why : strerror(-error)));
+        log_event(EVENT_ACCESS_NOT_SET, LOG_NUMBER(FIELD_LEASE, lease->id),
+                  LOG_TEXT(FIELD_MESSAGE, why ? why : strerror(-error)));
     }
     answered(lease);
 }

@@ -12,6 +12,7 @@
 
 #include "daemon/leases/leases.h"
 #include "daemon/leases/queue.h"
+#include "daemon/log_events.h"
 #include "live.pb-c.h"
 
 #include <event2/event.h>
@@ -133,6 +134,12 @@ struct leases {
 /* leases.c: something changed; what follows is done at the end of the loop's turn. */
 void leases_touch(struct leases *leases);
 bool lease_has_card(const struct lease *lease, unsigned card);
+/* Keys of its cards, each once. Returns their number. */
+size_t lease_cards(const struct lease *lease, const char *keys[POOL_MAX_UNITS]);
+/* event: EVENT_LEASE_RELEASED or EVENT_LEASE_CUT. */
+void lease_log_end(const struct lease *lease, enum log_event event, const char *why);
+/* The offer of a decision (0: not recorded) was never accepted: told to the store and to the log. */
+void lease_undelivered(const struct lease *lease, uint64_t decision, const char *why);
 /* Its members that are connected, by an Event of kind "device". */
 void lease_tell(struct lease *lease, const char *text);
 

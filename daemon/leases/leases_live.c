@@ -194,13 +194,12 @@ static int open_holder(pid_t pid, uint64_t start)
 
 static void take_member(struct lease *lease, const Itexd__Leases__Member *in)
 {
-    struct leases *leases = lease->leases;
     struct lease_member *member;
     int pidfd = open_holder(in->pid, in->start_time);
 
     if (pidfd < 0 || lease_add_member(lease, in->pid, in->start_time, pidfd, &member) < 0) {
         if (!in->accepted && in->decision != 0)
-            store_set_state(leases->service->store, in->decision, STORE_UNDELIVERED);
+            lease_undelivered(lease, in->decision, "its holder had ended when itexd was started again");
         return;
     }
     member->fresh = false;

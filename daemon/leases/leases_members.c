@@ -68,6 +68,15 @@ void lease_forget(struct lease *lease)
     leases_touch(leases);
 }
 
+void lease_log_end(const struct lease *lease, enum log_event event, const char *why)
+{
+    const char *keys[POOL_MAX_UNITS];
+    const size_t n = lease_cards(lease, keys);
+
+    log_event(event, LOG_NUMBER(FIELD_LEASE, lease->id), LOG_NUMBER(FIELD_UID, lease->terms.uid),
+              LOG_TEXT(FIELD_JOB, lease->terms.job), LOG_TEXT(FIELD_WHY, why), LOG_TEXTS(FIELD_DEVICE, keys, n));
+}
+
 void lease_end(struct lease *lease, const char *why)
 {
     struct leases *leases = lease->leases;
@@ -78,8 +87,7 @@ void lease_end(struct lease *lease, const char *why)
     if (!lease->fresh && !lease->recorded &&
         store_set_lease(leases->service->store, lease->id, "released", clock_wall_ms()) < 0)
         leases->put_again = true;
-    log_event(LOG_INFO, "lease-released", LOG_NUMBER("lease", lease->id), LOG_NUMBER("uid", lease->terms.uid),
-              LOG_TEXT("why", why));
+    lease_log_end(lease, EVENT_LEASE_RELEASED, why);
     leases_touch(leases);
     if (lease->recorded) {
         pool_record(&leases->pool, &lease->units, false);
@@ -150,6 +158,14 @@ static void member_free(struct lease_member *member)
     free(member);
 }
 
+void lease_undelivered(const struct lease *lease, uint64_t decision, const char *why)
+{
+    if (decision != 0)
+        store_set_state(lease->leases->service->store, decision, STORE_UNDELIVERED);
+    log_event(EVENT_DECISION_UNDELIVERED, LOG_ID(FIELD_DECISION, decision), LOG_NUMBER(FIELD_LEASE, lease->id),
+              LOG_NUMBER(FIELD_UID, lease->terms.uid), LOG_TEXT(FIELD_WHY, why));
+}
+
 void member_end(struct lease_member *member, const char *why)
 {
     struct lease *lease = member->lease;
@@ -166,8 +182,8 @@ void member_end(struct lease_member *member, const char *why)
     if (member->unclaimed)
         event_free(member->unclaimed);
     member->unclaimed = NULL;
-    if (!member->accepted && member->decision != 0)
-        store_set_state(leases->service->store, member->decision, STORE_UNDELIVERED);
+    if (!member->accepted && member->settled)
+        lease_undelivered(lease, member->decision, why);
     leases_touch(leases);
     if (TAILQ_EMPTY(&lease->members))
         lease_end(lease, why);
@@ -218,8 +234,8 @@ void lease_member_settle(struct lease_member *member, uint64_t decision)
 {
     struct leases *leases = member->lease->leases;
 
-    if (leases && member->gone && !member->accepted && decision != 0)
-        store_set_state(leases->service->store, decision, STORE_UNDELIVERED);
+    if (leases && member->gone && !member->accepted && !member->settled)
+        lease_undelivered(member->lease, decision, "its holder has ended");
     member->settled = true;
     member->decision = decision;
     if (!member->gone)

@@ -299,8 +299,7 @@ static void cut(struct lease *lease, const char *why, bool at_once)
     char text[240];
 
     snprintf(text, sizeof text, "lease %" PRIu64 " has ended: %s; its devices may be given to others", lease->id, why);
-    log_event(LOG_NOTICE, "lease-cut", LOG_NUMBER("lease", lease->id), LOG_NUMBER("uid", lease->terms.uid),
-              LOG_TEXT("why", why));
+    lease_log_end(lease, EVENT_LEASE_CUT, why);
     lease->refs++; /* it ends with its last member */
     lease->cut = at_once;
     lease_tell(lease, text);
