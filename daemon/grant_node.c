@@ -3,6 +3,7 @@
 #include "daemon/devices/devices.h"
 #include "daemon/grant_own.h"
 #include "daemon/service.h"
+#include "daemon/worker/hierarchy.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -40,24 +41,13 @@ static void write_cards(const struct pool *pool, uint64_t visible, char cards[GR
                                      pool->cards[i].n_tiles);
 }
 
-/* Drivers of API 1.6 and newer read ZE_FLAT_DEVICE_HIERARCHY. Of older ones some do; up to this build none does. */
-#define LAST_BUILD_WITHOUT 24595
-
 static const char *driver_hierarchy(const struct pool *pool, const Itexd__Child__Inventory *inventory)
 {
-    unsigned major, minor, build;
+    bool flat = false;
 
-    if (!inventory || !inventory->api_version || sscanf(inventory->api_version, "%u.%u", &major, &minor) != 2)
-        return NULL;
-    if (major == 1 && minor < 6)
-        return inventory->driver_version && sscanf(inventory->driver_version, "%*u.%*u.%u", &build) == 1 &&
-                       build <= LAST_BUILD_WITHOUT
-                   ? "none"
-                   : NULL;
     for (size_t i = 0; i < pool->n_cards; i++)
-        if (pool->cards[i].flat_by_default && !pool->cards[i].absent)
-            return "flat";
-    return "composite";
+        flat |= pool->cards[i].flat_by_default && !pool->cards[i].absent;
+    return inventory ? hierarchy_of_driver(inventory->api_version, inventory->driver_version, flat) : NULL;
 }
 
 void grant_see(struct grant *grant, const struct service *service, const Itexd__V1__DeviceRequest *devices)

@@ -5,7 +5,6 @@
  * only where no card works. Where several cards fail at different layers, the highest that any card reaches is told.
  */
 #include "daemon/worker/layers.h"
-#include "daemon/worker/sysfs.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -18,19 +17,21 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MAX_CARDS 64
 #define DRIVER_LIBRARY "libze_intel_gpu.so.1"
 
-static bool found(struct layer *layer, const char *name, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static bool missing(struct layer *layer, const char *name, const char *fix, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
-static bool found(struct layer *layer, const char *name, const char *format, ...)
+static bool missing(struct layer *layer, const char *name, const char *fix, const char *format, ...)
 {
     va_list arguments;
 
     layer->name = name;
+    layer->fix = fix;
     va_start(arguments, format);
-    vsnprintf(layer->detail, sizeof layer->detail, format, arguments);
+    vsnprintf(layer->found, sizeof layer->found, format, arguments);
     va_end(arguments);
+    snprintf(layer->detail, sizeof layer->detail, "%s: %s", layer->found, fix);
     return true;
 }
 
@@ -49,65 +50,94 @@ static int try_node(const char *root, const char *node)
     return 0;
 }
 
-static bool kernel_driver_missing(const struct sysfs_card *cards, char (*bdfs)[SYSFS_BDF_SIZE], size_t n,
-                                  struct layer *layer)
+/* ---- The kernel ------------------------------------------------------------------------------------------------ */
+
+void layers_cards(const char *root, struct layers_cards *cards)
 {
-    for (size_t i = 0; i < n; i++)
-        if (strcmp(cards[i].kernel_driver, "i915") == 0 || strcmp(cards[i].kernel_driver, "xe") == 0)
-            return false;
-    return found(
-        layer, "kernel-driver",
-        "no kernel driver for GPUs is bound to %s (%s has %s%s): load i915 or xe (modprobe; dmesg says why one "
-        "refuses the card)",
-        n == 1 ? bdfs[0] : "any Intel display device", bdfs[0], cards[0].kernel_driver[0] ? "" : "none",
-        cards[0].kernel_driver);
+    static char bdfs[LAYERS_MAX_CARDS][SYSFS_BDF_SIZE];
+    size_t n = sysfs_display_devices(root, bdfs, LAYERS_MAX_CARDS);
+
+    cards->n = n < LAYERS_MAX_CARDS ? n : LAYERS_MAX_CARDS;
+    for (size_t i = 0; i < cards->n; i++) {
+        memcpy(cards->items[i].bdf, bdfs[i], sizeof bdfs[i]);
+        sysfs_card(root, bdfs[i], &cards->items[i].sysfs);
+    }
 }
 
-static bool render_node_missing(const char *root, const struct sysfs_card *cards, char (*bdfs)[SYSFS_BDF_SIZE],
-                                size_t n, struct layer *layer)
+bool layers_pci_missing(const char *root, const struct layers_cards *cards, struct layer *layer)
 {
-    size_t named = n;
+    if (cards->n > 0)
+        return false;
+    return missing(layer, "pci", "this machine or container has no such GPU",
+                   "no PCI display device of Intel in %.200s" SYSFS_PCI, root);
+}
 
-    for (size_t i = 0; i < n; i++) {
-        if (!cards[i].render_node[0])
+bool layers_is_gpu_driver(const char *name)
+{
+    return strcmp(name, "i915") == 0 || strcmp(name, "xe") == 0;
+}
+
+bool layers_kernel_driver_missing(const struct layers_cards *cards, struct layer *layer)
+{
+    const char *first = cards->items[0].bdf, *driver = cards->items[0].sysfs.kernel_driver;
+
+    for (size_t i = 0; i < cards->n; i++)
+        if (layers_is_gpu_driver(cards->items[i].sysfs.kernel_driver))
+            return false;
+    return missing(layer, "kernel-driver", "load i915 or xe (modprobe; dmesg says why one refuses the card)",
+                   "no kernel driver for GPUs is bound to %s (%s has %s%s)",
+                   cards->n == 1 ? first : "any Intel display device", first, driver[0] ? "" : "none", driver);
+}
+
+bool layers_render_node_missing(const char *root, const struct layers_cards *cards, struct layer *layer)
+{
+    size_t named = cards->n;
+
+    for (size_t i = 0; i < cards->n; i++) {
+        if (!cards->items[i].sysfs.render_node[0])
             continue;
         named = i;
-        if (try_node(root, cards[i].render_node) != ENOENT)
+        if (try_node(root, cards->items[i].sysfs.render_node) != ENOENT)
             return false;
     }
-    if (named < n)
-        return found(layer, "render-node",
-                     "%s of %s is not in /dev/dri: give it to this container or unit, or let udev make it",
-                     cards[named].render_node, bdfs[named]);
-    return found(layer, "render-node",
-                 "the kernel driver of %s has made no render node (no renderD* in " SYSFS_PCI
-                 "/%s/drm): dmesg says why its start failed",
-                 bdfs[0], bdfs[0]);
+    if (named < cards->n)
+        return missing(layer, "render-node", "give it to this container or unit, or let udev make it",
+                       "%s of %s is not in /dev/dri", cards->items[named].sysfs.render_node, cards->items[named].bdf);
+    return missing(layer, "render-node", "dmesg says why its start failed",
+                   "the kernel driver of %s has made no render node (no renderD* in " SYSFS_PCI "/%s/drm)",
+                   cards->items[0].bdf, cards->items[0].bdf);
 }
 
-static bool permission_missing(const char *root, const struct sysfs_card *cards, size_t n, struct layer *layer)
+bool layers_permission_missing(const char *root, const struct layers_cards *cards, struct layer *layer)
 {
     int error = 0;
     const char *node = "";
 
-    for (size_t i = 0; i < n; i++) {
-        int one = cards[i].render_node[0] ? try_node(root, cards[i].render_node) : ENOENT;
+    for (size_t i = 0; i < cards->n; i++) {
+        const char *own = cards->items[i].sysfs.render_node;
+        int one = own[0] ? try_node(root, own) : ENOENT;
 
         if (one == 0)
             return false;
         if (error == 0 || one != ENOENT) {
             error = one;
-            node = cards[i].render_node;
+            node = own;
         }
     }
-    return found(layer, "permission",
-                 "uid %u may not open %s (%s): put the service's user into the group that owns it (render), or allow "
-                 "the device in the unit",
-                 (unsigned)geteuid(), node, strerror(error));
+    return missing(layer, "permission",
+                   "put the service's user into the group that owns it (render), or allow the device in the unit",
+                   "uid %u may not open %s (%s)", (unsigned)geteuid(), node, strerror(error));
+}
+
+/* ---- The libraries ----------------------------------------------------------------------------------------------- */
+
+void layers_loader_missing(const char *error, struct layer *layer)
+{
+    missing(layer, "loader", "install libze1 (level-zero)", "Level Zero's loader cannot be opened: %.300s", error);
 }
 
 /* Which library the loader was to take: an alternative one for tests, else Intel's. */
-static bool driver_library_missing(struct layer *layer)
+bool layers_driver_library_missing(struct layer *layer)
 {
     const char *alternatives = getenv("ZE_ENABLE_ALT_DRIVERS");
     char name[PATH_MAX];
@@ -116,43 +146,34 @@ static bool driver_library_missing(struct layer *layer)
     name[strcspn(name, ",")] = '\0';
     if (dlopen(name, RTLD_LAZY | RTLD_LOCAL))
         return false;
-    return found(layer, "driver-library",
-                 "the driver library cannot be loaded: %.300s: install Intel's compute runtime "
-                 "(intel-level-zero-gpu, or intel-opencl-icd where that contains it)",
-                 dlerror());
+    return missing(layer, "driver-library", LAYERS_DRIVER_LIBRARY_FIX, "the driver library cannot be loaded: %.300s",
+                   dlerror());
 }
+
+void layers_driver_failed(const char *error, struct layer *layer)
+{
+    missing(layer, "driver", "see dmesg, and whether the driver is new enough for the card",
+            "the driver library is there and finds no GPU: %.300s", error ? error : "it lists no devices");
+}
+
+/* ---- The first that fails ------------------------------------------------------------------------------------------
+ */
 
 static bool kernel_layer(const char *root, struct layer *layer)
 {
-    static char bdfs[MAX_CARDS][SYSFS_BDF_SIZE];
-    static struct sysfs_card cards[MAX_CARDS];
-    size_t n = sysfs_display_devices(root, bdfs, MAX_CARDS);
+    static struct layers_cards cards;
 
-    if (n == 0)
-        return found(layer, "pci",
-                     "no PCI display device of Intel in %s" SYSFS_PCI ": this machine or container has no such GPU",
-                     root);
-    if (n > MAX_CARDS)
-        n = MAX_CARDS;
-    for (size_t i = 0; i < n; i++)
-        sysfs_card(root, bdfs[i], &cards[i]);
-    return kernel_driver_missing(cards, bdfs, n, layer) || render_node_missing(root, cards, bdfs, n, layer) ||
-           permission_missing(root, cards, n, layer);
+    layers_cards(root, &cards);
+    return layers_pci_missing(root, &cards, layer) || layers_kernel_driver_missing(&cards, layer) ||
+           layers_render_node_missing(root, &cards, layer) || layers_permission_missing(root, &cards, layer);
 }
 
 void layers_find(const char *root, const struct layers_above *above, struct layer *layer)
 {
     if (!above->no_kernel && kernel_layer(root, layer))
         return;
-    if (above->loader_error) {
-        found(layer, "loader", "Level Zero's loader cannot be opened: %.300s: install libze1 (level-zero)",
-              above->loader_error);
-        return;
-    }
-    if (driver_library_missing(layer))
-        return;
-    found(layer, "driver",
-          "the driver library is there and finds no GPU: %s: see dmesg, and whether the driver is new enough for the "
-          "card",
-          above->driver_error ? above->driver_error : "it lists no devices");
+    if (above->loader_error)
+        layers_loader_missing(above->loader_error, layer);
+    else if (!layers_driver_library_missing(layer))
+        layers_driver_failed(above->driver_error, layer);
 }

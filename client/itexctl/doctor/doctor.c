@@ -187,5 +187,6 @@ void doctor_clear(struct doctor *doctor)
     free(doctor->findings);
     user_clear(&doctor->user);
     doctor_python_clear(doctor);
+    doctor_service_clear(doctor);
     free(doctor->machine);
 }

@@ -39,6 +39,8 @@ struct doctor_user {
     gid_t gid;
     gid_t *groups; /* supplementary ones too: of this process, or the database's for --user */
     size_t n_groups;
+    gid_t *listed; /* those that the database has for the caller */
+    size_t n_listed;
     bool other; /* --user: it is not this process */
 };
 
@@ -78,6 +80,7 @@ struct doctor {
     bool out_of_memory;
     struct doctor_machine *machine; /* machine.h: what lower layers have seen */
     struct doctor_python *python;   /* the Python layers' own */
+    struct doctor_service *service; /* what itexd has answered */
 };
 
 /* One more finding of the layer whose turn it is. id is a literal: a test compares those in the sources with the
@@ -110,8 +113,9 @@ extern const struct doctor_layer doctor_machine_layers[]; /* bus, kernel, rights
 extern const struct doctor_layer doctor_python_layers[];  /* SYCL, Python, TensorFlow, ITEX, Keras */
 extern const struct doctor_layer doctor_service_layers[]; /* itexd */
 
-/* Frees doctor->python, which may be NULL. */
+/* Free doctor->python and doctor->service, which may be NULL. */
 void doctor_python_clear(struct doctor *doctor);
+void doctor_service_clear(struct doctor *doctor);
 
 /* ---- Running it (doctor.c), showing it (show.c) -------------------------------------------------------------- */
 

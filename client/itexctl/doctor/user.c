@@ -56,7 +56,7 @@ static void look_up(void *context)
     entry->uid = found->pw_uid;
     entry->gid = found->pw_gid;
     entry->n_groups = MAX_GROUPS;
-    if (lookup->name && getgrouplist(found->pw_name, found->pw_gid, entry->groups, &entry->n_groups) < 0)
+    if (getgrouplist(found->pw_name, found->pw_gid, entry->groups, &entry->n_groups) < 0)
         entry->n_groups = MAX_GROUPS;
     entry->found = true;
 }
@@ -77,13 +77,13 @@ static int own_groups(struct doctor_user *user)
     return 0;
 }
 
-static int database_groups(struct doctor_user *user, const struct entry *entry)
+static int database_groups(const struct entry *entry, gid_t **groups, size_t *n)
 {
-    user->groups = calloc((size_t)entry->n_groups + 1, sizeof(*user->groups));
-    if (!user->groups)
+    *groups = calloc((size_t)entry->n_groups + 1, sizeof(**groups));
+    if (!*groups)
         return -ENOMEM;
-    memcpy(user->groups, entry->groups, (size_t)entry->n_groups * sizeof(*user->groups));
-    user->n_groups = (size_t)entry->n_groups;
+    memcpy(*groups, entry->groups, (size_t)entry->n_groups * sizeof(**groups));
+    *n = (size_t)entry->n_groups;
     return 0;
 }
 
@@ -100,7 +100,8 @@ static int take_own(struct doctor_user *user, const struct entry *entry)
         user->home = strdup(home);
     else if (entry->found)
         user->home = strdup(entry->home);
-    return user->name ? own_groups(user) : -ENOMEM;
+    int r = user->name ? own_groups(user) : -ENOMEM;
+    return r < 0 ? r : database_groups(entry, &user->listed, &user->n_listed);
 }
 
 static int take_other(struct doctor_user *user, const struct entry *entry)
@@ -112,7 +113,7 @@ static int take_other(struct doctor_user *user, const struct entry *entry)
     user->gid = entry->gid;
     user->name = strdup(entry->name);
     user->home = strdup(entry->home);
-    return user->name && user->home ? database_groups(user, entry) : -ENOMEM;
+    return user->name && user->home ? database_groups(entry, &user->groups, &user->n_groups) : -ENOMEM;
 }
 
 static int ask_database(struct doctor *doctor, struct entry *entry)
@@ -149,5 +150,41 @@ void user_clear(struct doctor_user *user)
     free(user->name);
     free(user->home);
     free(user->groups);
+    free(user->listed);
     *user = (struct doctor_user){.name = NULL};
+}
+
+/* ---- Groups --------------------------------------------------------------------------------------------------- */
+
+bool user_is_listed(const struct doctor_user *user, gid_t gid)
+{
+    for (size_t i = 0; i < user->n_listed; i++)
+        if (user->listed[i] == gid)
+            return true;
+    return false;
+}
+
+struct group_lookup {
+    gid_t gid;
+    char *name; /* shared */
+};
+
+static void look_up_group(void *context)
+{
+    const struct group_lookup *lookup = context;
+    const struct group *group = getgrgid(lookup->gid);
+    if (group)
+        snprintf(lookup->name, 64, "%s", group->gr_name);
+}
+
+void user_group_name(const struct doctor *doctor, gid_t gid, char name[64])
+{
+    struct group_lookup lookup = {gid, child_shared(64)};
+    CLEANUP(freep) struct child_result *result = malloc(sizeof(*result));
+    int timeout = doctor_left_ms(doctor, NAME_SERVICE_MS);
+    name[0] = '\0';
+    if (lookup.name && result && child_run(look_up_group, &lookup, timeout > 0 ? timeout : 1, result) == 0 &&
+        result->end == CHILD_EXITED)
+        snprintf(name, 64, "%.63s", lookup.name);
+    child_unshare(lookup.name, 64);
 }

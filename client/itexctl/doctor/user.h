@@ -9,4 +9,9 @@
 int user_find(struct doctor *doctor);
 void user_clear(struct doctor_user *user);
 
+/* Whether the user database, unlike this process, has the user in the group. */
+bool user_is_listed(const struct doctor_user *user, gid_t gid);
+/* "" where the database does not know it, or does not answer. */
+void user_group_name(const struct doctor *doctor, gid_t gid, char name[64]);
+
 #endif
