@@ -25,17 +25,6 @@ static int call_list(const struct context *context, int64_t timeout, Itexd__V1__
     return service_once(context, &request, timeout, ITEXD__V1__REPLY__BODY_DEVICES, reply, failure);
 }
 
-void complete_devices(struct context *context, int position)
-{
-    CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
-    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
-    if (position > 0 || call_list(context, DEFAULT_TIMEOUT_MS, &reply, &failure) < 0)
-        return;
-    for (size_t i = 0; i < reply->devices->n_devices; i++)
-        if (reply->devices->devices[i]->has_id)
-            printf("%" PRIu32 "\n", reply->devices->devices[i]->id);
-}
-
 const char *device_operand(const struct context *context, const struct operands *operands)
 {
     if (operands->n_items > 1)
@@ -277,7 +266,6 @@ const struct command command_devices = {
     .n_groups = LENGTH(groups),
     .values_size = sizeof(struct devices_values),
     .run = devices_run,
-    .complete = complete_devices,
     .commands = commands,
 };
 
@@ -290,7 +278,6 @@ const struct command command_devices_drain = {
     .n_groups = LENGTH(drain_groups),
     .values_size = sizeof(struct drain_values),
     .run = drain_run,
-    .complete = complete_devices,
 };
 
 const struct command command_devices_undrain = {
@@ -299,7 +286,6 @@ const struct command command_devices_undrain = {
     .usage = "[OPTION...] DEVICE",
     .formats = text_formats,
     .run = undrain_run,
-    .complete = complete_devices,
 };
 
 const struct command command_devices_restart = {

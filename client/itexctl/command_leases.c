@@ -155,17 +155,6 @@ static int leases_run(struct context *context, const struct operands *operands)
 
 /* ---- release ---------------------------------------------------------------------------------------- */
 
-static void complete_leases(struct context *context, int position)
-{
-    CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
-    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
-    if (position > 0 || call_list(context, false, DEFAULT_TIMEOUT_MS, &reply, &failure) < 0)
-        return;
-    for (size_t i = 0; i < reply->leases->n_leases; i++)
-        if (reply->leases->leases[i]->has_id && reply->leases->leases[i]->id)
-            printf("%" PRIu64 "\n", reply->leases->leases[i]->id);
-}
-
 static void report_released(const Itexd__V1__LeaseInfo *lease, const char *mark, bool dry_run)
 {
     char prefix[MARK_SIZE], owner[48] = "";
@@ -237,7 +226,6 @@ static const struct command command_leases_release = {
     .n_groups = LENGTH(release_groups),
     .values_size = sizeof(struct release_values),
     .run = release_run,
-    .complete = complete_leases,
 };
 static const struct command *const commands[] = {&command_leases_release, NULL};
 

@@ -11,9 +11,6 @@ extern const struct command command_devices_undrain;
 extern const struct command command_devices_reset;
 extern const struct command command_devices_restart;
 
-/* Completes the numbers of the service's devices; silent without a service. */
-void complete_devices(struct context *context, int position);
-
 /* The one operand of these commands: a device. NULL after saying what is wrong. */
 const char *device_operand(const struct context *context, const struct operands *operands);
 /* 0, or -1 with *failure. The reply has a device. */

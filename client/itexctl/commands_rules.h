@@ -15,7 +15,4 @@ extern const struct command command_rules_test;
 extern const struct command command_rules_diff;
 extern const struct command command_rules_reference;
 
-/* Completes the numbers of the service's rule sets; silent without a service. */
-void complete_rule_sets(struct context *context, int position);
-
 #endif

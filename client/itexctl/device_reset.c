@@ -220,5 +220,4 @@ const struct command command_devices_reset = {
     .n_groups = LENGTH(groups),
     .values_size = sizeof(struct reset_values),
     .run = reset_run,
-    .complete = complete_devices,
 };

@@ -27,7 +27,7 @@ struct context {
 struct command {
     const char *name;                  /* "resolve", "rules list" */
     const char *summary;               /* a line for the overview */
-    const char *usage;                 /* operands and options after the name */
+    const char *usage;                 /* operands and options after the name; complete_values.c reads it, too */
     const char *const *formats;        /* ends with NULL, the first is the default; NULL: no choice */
     const struct option_group *groups; /* values are offsets from context.values, see main.c */
     size_t n_groups;
@@ -36,8 +36,6 @@ struct command {
     int (*run)(struct context *context, const struct operands *operands);
     /* Called where the options are wrong, so that run never is; may be NULL. */
     void (*refused)(const struct context *context, int status);
-    /* Prints candidates for operand number `position` (from 0), a line each; NULL: files. */
-    void (*complete)(struct context *context, int position);
     /* Ends with NULL; run, where there is one, is for operands that name none of them. */
     const struct command *const *commands;
 };

@@ -140,7 +140,7 @@ const struct command command_rules_test = {
 const struct command command_rules_diff = {
     .name = "rules diff",
     .summary = "show which rules two sets differ in",
-    .usage = "A B",
+    .usage = "RULES RULES",
     .run = diff_run,
 };
 const struct command command_rules_reference = {

@@ -72,16 +72,6 @@ static int list_run(struct context *context, const struct operands *operands)
     return r < 0 ? fail(EXIT_INTERNAL, "cannot print the sets: %s", strerror(-r)) : EXIT_DONE;
 }
 
-void complete_rule_sets(struct context *context, int position)
-{
-    CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
-    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
-    if (position > 0 || call_list(context, &reply, &failure) < 0)
-        return;
-    for (size_t i = 0; i < reply->rules_list->n_sets; i++)
-        printf("%" PRIu64 "\n", reply->rules_list->sets[i]->id);
-}
-
 /* ---- show -------------------------------------------------------------------------------------------- */
 
 static void print_files(const struct rule_files *files)
@@ -226,20 +216,18 @@ const struct command command_rules_list = {
 const struct command command_rules_show = {
     .name = "rules show",
     .summary = "show a rule set, by default the active one",
-    .usage = "[OPTION...] [ID]",
+    .usage = "[OPTION...] [SET]",
     .formats = list_formats,
     .groups = show_groups,
     .n_groups = LENGTH(show_groups),
     .values_size = sizeof(struct show_values),
     .run = show_run,
-    .complete = complete_rule_sets,
 };
 const struct command command_rules_activate = {
     .name = "rules activate",
     .summary = "make a rule set the one in force",
-    .usage = "ID",
+    .usage = "SET",
     .run = activate_run,
-    .complete = complete_rule_sets,
 };
 const struct command command_rules_rollback = {
     .name = "rules rollback",

@@ -113,7 +113,7 @@ def test_help_as_a_command(command):
 
 
 def complete(*words):
-    return ctl("complete", "--", *words).stdout.splitlines()
+    return [line.partition("\t")[0] for line in ctl("__complete", "--", *words).stdout.splitlines()]
 
 
 @pytest.mark.parametrize("command", all_commands())
