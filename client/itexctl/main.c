@@ -26,6 +26,7 @@ static const struct option_def global_options[] = {
 /* The last two are for commands that have formats; without a choice they are refused, and help is silent about them. */
 #define N_FORMAT_OPTIONS 2
 
+/* clang-format off: one a line, however many there are */
 static const struct command *const commands[] = {
     &command_status,   &command_resolve,
     &command_env,      &command_run,
@@ -35,6 +36,7 @@ static const struct command *const commands[] = {
     &command_doctor,   &command_backup,
     &command_complete, NULL,
 };
+/* clang-format on */
 
 #define MAX_GROUPS 8
 

@@ -28,7 +28,7 @@ _itexctl itexctl "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
 printf '%s\n' "${COMPREPLY[@]}"
 """
 
-# zsh completes only in its line editor, so it gets a terminal and a key. Candidates are printed, not inserted.
+# zsh completes only in its line editor, so it gets a terminal and a key. Candidates are printed instead.
 ZSH = r"""
 zmodload zsh/zpty
 zpty shell zsh -f -i
