@@ -26,7 +26,8 @@ static const struct option_def global_options[] = {
 /* The last two are for commands that have formats; without a choice they are refused, and help is silent about them. */
 #define N_FORMAT_OPTIONS 2
 
-/* clang-format off: one a line, however many there are */
+/* One a line, however many there are. */
+/* clang-format off */
 static const struct command *const commands[] = {
     &command_status,   &command_resolve,
     &command_env,      &command_run,
