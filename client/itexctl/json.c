@@ -220,7 +220,6 @@ struct json_object *json_decision(const Itexd__V1__Decision *decision)
     json_add(object, "state", json_text(decision->state));
     json_add(object, "time", json_time(decision->has_time_ms, decision->time_ms));
     json_add(object, "job", json_text(decision->job));
-    json_add(object, "step", json_text(decision->step));
     json_add(object, "peer", peer(decision->peer));
     json_add(object, "policy", json_text(decision->policy));
     add_outcome(object, decision);

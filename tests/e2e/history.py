@@ -26,6 +26,11 @@ FROM n JOIN decisions d ON d.id = 1 + (CASE WHEN i % 1000 = 0 THEN 4 ELSE i % 4 
 """
 
 
+def step(decision):
+    """The step of such a decision, which its JSON does not have."""
+    return "" if decision["job"] == "first" else str(decision["decision"] % 16)
+
+
 def fill(service, rows):
     """A started service with so many decisions; it is restarted for it."""
     for arguments in ASKED:

@@ -45,7 +45,7 @@ def everything(past):
 
 FILTERS = {
     ("--job", "job-77"): lambda row: row["job"] == "job-77",
-    ("--step", "3"): lambda row: row["step"] == "3",
+    ("--step", "3"): lambda row: history.step(row) == "3",
     ("--uid", "1003"): lambda row: row["peer"]["uid"] == 1003,
     ("--user", "root"): lambda row: row["peer"]["uid"] == 0,
     ("--itex", "2.15.0.3"): lambda row: row["itex"] == "2.15.0.3",
@@ -188,7 +188,7 @@ def test_csv_says_the_same(past, everything):
     for row, decision in zip(rows, everything):
         observed = decision["observed"] or {"mode": "", "devices": "", "match": ""}
         assert row["decision"] == str(decision["decision"])
-        assert row["step"] == (decision["step"] or "")
+        assert row["step"] == history.step(decision)
         assert row["ruleset"] == str(decision["ruleset"]["id"])
         assert row["rules"].split() == [each["rule"] for each in decision["diagnostics"]]
         assert (row["observed_mode"], row["match"]) == (observed["mode"], str(observed["match"]).lower())
