@@ -6,6 +6,7 @@
 #include "daemon/log.h"
 #include "daemon/ruleset.h"
 #include "daemon/service.h"
+#include "daemon/status.h"
 #include "proto/cleanup.h"
 #include "proto/clock.h"
 
@@ -87,6 +88,7 @@ static void job_end(struct ruleset_job *job)
 
     service->rulesets.job = NULL;
     job_free(job);
+    status_notify(service); /* other rules, or why not */
     if (reload)
         notify_ready(&service->notify);
     rulesets_watch_store(service);

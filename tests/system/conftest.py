@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import machine as machines
 import pytest
+from itexd_unit import Unit
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +25,11 @@ def pytest_runtest_makereport(item):
     made = item.funcargs.get("booted") if hasattr(item, "funcargs") else None
     if report.failed and made and made.leader:
         report.sections.append(("journal", made.journal()[-6000:]))
+
+
+@pytest.fixture
+def unit(booted):
+    """The units as after the installation."""
+    made = Unit(booted)
+    made.reset()
+    return made
