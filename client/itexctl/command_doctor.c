@@ -62,7 +62,7 @@ static const struct option_group groups[] = {{"Options", options_table, LENGTH(o
 
 const struct command command_doctor = {
     .name = "doctor",
-    .summary = "find out what is wrong with the node or an installation",
+    .summary = "find out what is wrong with this node or installation",
     .usage = "[OPTION...]",
     .formats = formats,
     .groups = groups,

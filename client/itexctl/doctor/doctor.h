@@ -116,6 +116,8 @@ extern const struct doctor_layer doctor_service_layers[]; /* itexd */
 /* Free doctor->python and doctor->service, which may be NULL. */
 void doctor_python_clear(struct doctor *doctor);
 void doctor_service_clear(struct doctor *doctor);
+/* Of itexd; "?" where it has not answered. */
+const char *doctor_service_version(const struct doctor *doctor);
 
 /* ---- Running it (doctor.c), showing it (show.c) -------------------------------------------------------------- */
 

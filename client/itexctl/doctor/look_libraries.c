@@ -25,9 +25,11 @@ static bool tell_end(struct doctor *doctor, const char *name, const struct libra
     return true;
 }
 
-static void tell_found(struct doctor *doctor, enum doctor_level level, const char *id, const struct library *library)
+/* "1.8.12, /usr/lib/libze_loader.so.1.8.12" */
+static const char *describe(const struct library *library, char *text, size_t size)
 {
-    doctor_found(doctor, level, id, "%s%s%s", library->version, library->version[0] ? ", " : "", library->file);
+    snprintf(text, size, "%s%s%s", library->version, library->version[0] ? ", " : "", library->file);
+    return text;
 }
 
 /* ---- The loader ------------------------------------------------------------------------------------------------ */
@@ -55,13 +57,14 @@ static void tell_loader_missing(struct doctor *doctor, const struct library *lib
 void machine_look_loader(struct doctor *doctor)
 {
     struct library library;
+    char text[PATH_MAX + 80];
     int r = library_load(doctor, LOADER, &library);
     if (tell_end(doctor, LOADER, &library, r))
         return;
     if (!library.loaded)
         tell_loader_missing(doctor, &library);
     else
-        tell_found(doctor, DOCTOR_OK, "loader-found", &library);
+        doctor_found(doctor, DOCTOR_OK, "loader-found", "%s", describe(&library, text, sizeof(text)));
 }
 
 /* ---- The driver ------------------------------------------------------------------------------------------------ */
@@ -89,10 +92,11 @@ static void tell_driver_missing(struct doctor *doctor, const char *name, const s
 /* False where it cannot be loaded. */
 static bool look_at_driver(struct doctor *doctor, const char *name, struct library *library)
 {
+    char text[PATH_MAX + 80];
     int r = library_load(doctor, name, library);
     if (tell_end(doctor, name, library, r) || !library->loaded)
         return false;
-    tell_found(doctor, DOCTOR_OK, "driver-library-found", library);
+    doctor_found(doctor, DOCTOR_OK, "driver-library-found", "%s", describe(library, text, sizeof(text)));
     if (library->unresolved[0]) {
         doctor_found(doctor, DOCTOR_WARNING, "driver-library-unresolved", "it is loaded, but not whole: %s",
                      library->unresolved);

@@ -16,6 +16,7 @@
 #include <grp.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #define OPEN_MS 5000
@@ -126,6 +127,12 @@ static void tell_groups(struct doctor *doctor, enum doctor_level level, const ch
         doctor_fix(doctor, "the group has no name here: start the container with --group-add %s", number);
 }
 
+static bool is_nodev(const char *path)
+{
+    struct statvfs mounted;
+    return statvfs(path, &mounted) == 0 && (mounted.f_flag & ST_NODEV);
+}
+
 static void tell_denied(struct doctor *doctor, enum doctor_level level, struct machine_node *own, const char *node)
 {
     char path[PATH_MAX], group[64];
@@ -139,6 +146,12 @@ static void tell_denied(struct doctor *doctor, enum doctor_level level, struct m
                      "device is leased",
                      node);
         doctor_fix(doctor, "a job gets it with its lease: itexctl run --gpus 1; itexctl leases says who has it");
+        return;
+    }
+    if (is_nodev(path)) {
+        doctor_found(doctor, level, "render-nodev", "%s may not be opened by anybody: its file system is mounted nodev",
+                     node);
+        doctor_fix(doctor, "mount -o remount,dev; in a container: --device /dev/dri instead of a volume");
         return;
     }
     user_group_name(doctor, status.st_gid, group);

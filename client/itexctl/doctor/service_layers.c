@@ -167,6 +167,12 @@ void doctor_service_clear(struct doctor *doctor)
     free(doctor->service);
 }
 
+const char *doctor_service_version(const struct doctor *doctor)
+{
+    const Itexd__V1__Reply *reply = doctor->service ? doctor->service->reply : NULL;
+    return reply && reply->status->version ? reply->status->version : "?";
+}
+
 /* ---- Its parts -------------------------------------------------------------------------------------------------- */
 
 static void look_at_database(struct doctor *doctor)

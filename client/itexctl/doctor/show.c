@@ -1,5 +1,5 @@
 /* What was found, for people, for programs, and in one line for a scheduler. */
-#include "client/itexctl/doctor/doctor.h"
+#include "client/itexctl/doctor/machine.h"
 #include "client/itexctl/json_parts.h"
 #include "client/itexctl/output.h"
 #include "client/itexctl/words.h"
@@ -98,13 +98,22 @@ static const struct doctor_finding *worst(const struct doctor *doctor)
     return found;
 }
 
+static void print_fit(const struct doctor *doctor)
+{
+    const struct doctor_machine *machine = doctor->machine;
+    char mark[MARK_SIZE];
+    mark_prefix(machine->substitute, mark);
+    print_linef("ok: %s%zu GPU%s, itexd %s", mark, machine->gpus.n, machine->gpus.n == 1 ? "" : "s",
+                doctor_service_version(doctor));
+}
+
 static void print_line(const struct doctor *doctor)
 {
     const struct doctor_finding *finding = worst(doctor);
     char mark[MARK_SIZE];
     mark_prefix(finding ? finding->substitute : NULL, mark);
     if (!finding || finding->level < DOCTOR_WARNING)
-        print_linef("ok: GPU node is fit for jobs");
+        print_fit(doctor);
     else
         print_linef("%s%s: %s: %s%s%s", mark, doctor_level_name(finding->level), finding->id, finding->found,
                     finding->fix ? "; " : "", finding->fix ? finding->fix : "");
