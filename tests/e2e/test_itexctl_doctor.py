@@ -1,8 +1,8 @@
 """itexctl doctor on broken set-ups: each is named by its finding, and by no other error.
 
-What can be real is: devices, nodes and libraries are really not there, or really not to be opened, in a mount
-namespace of the command's own (machine.py; as root). The devices of a machine that is whole are simulated, and
-doctor says so.
+What can be real is: devices, nodes and libraries are really not there, or really not to be opened, in a
+mount namespace of the command's own (machine.py; as root). The devices of a machine that is whole are
+simulated, and doctor says so.
 """
 
 from __future__ import annotations
