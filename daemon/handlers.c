@@ -65,6 +65,18 @@ static void handle_query(struct call *call, const Itexd__V1__Request *request, i
     past_query(call, request->query);
 }
 
+static void handle_decision_rows(struct call *call, const Itexd__V1__Request *request, int fd)
+{
+    (void)fd;
+    past_rows(call, request->decision_rows);
+}
+
+static void handle_decision_bodies(struct call *call, const Itexd__V1__Request *request, int fd)
+{
+    (void)fd;
+    past_bodies(call, request->decision_bodies);
+}
+
 static void handle_status(struct call *call, const Itexd__V1__Request *request, int fd)
 {
     (void)request;
@@ -93,14 +105,19 @@ static void handle_rules_load(struct call *call, const Itexd__V1__Request *reque
 static void handle_rules_activate(struct call *call, const Itexd__V1__Request *request, int fd)
 {
     (void)fd;
-    rulesets_activate(call, request->rules_activate->id);
+    rulesets_activate(call, request->rules_activate);
 }
 
 static void handle_rules_rollback(struct call *call, const Itexd__V1__Request *request, int fd)
 {
-    (void)request;
     (void)fd;
-    rulesets_rollback(call);
+    rulesets_rollback(call, request->rules_rollback);
+}
+
+static void handle_rules_history(struct call *call, const Itexd__V1__Request *request, int fd)
+{
+    (void)fd;
+    rulesets_history(call, request->rules_history);
 }
 
 static void handle_reload(struct call *call, const Itexd__V1__Request *request, int fd)
@@ -182,6 +199,9 @@ static const struct handler handlers[] = {
     [BODY(WORKER_RESTART)] = {"devices restart", RIGHT_ADMINISTRATOR, false, handle_devices_restart_worker},
     [BODY(LEASES)] = {"leases", RIGHT_ANYONE, false, handle_leases}, /* others' blanked */
     [BODY(LEASE_RELEASE)] = {"lease release", RIGHT_SELF, false, handle_lease_release},
+    [BODY(DECISION_ROWS)] = {"decision rows", RIGHT_SELF, false, handle_decision_rows},
+    [BODY(DECISION_BODIES)] = {"decision bodies", RIGHT_SELF, false, handle_decision_bodies},
+    [BODY(RULES_HISTORY)] = {"rules history", RIGHT_ANYONE, false, handle_rules_history},
 };
 #define N_HANDLERS (sizeof handlers / sizeof handlers[0])
 

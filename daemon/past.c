@@ -20,7 +20,7 @@
 #define PAGE_ROWS_MAX 200
 #define PAGE_BYTES (40u * 1024)
 
-static void refuse_store(struct call *call)
+void past_refuse_store(struct call *call)
 {
     struct store_status status;
 
@@ -59,7 +59,7 @@ static const struct store_decision *own_row(struct call *call, int status, const
 {
     call->ticket = 0;
     if (status < 0) {
-        refuse_store(call);
+        past_refuse_store(call);
         return NULL;
     }
     if (n_rows == 0) {
@@ -209,7 +209,7 @@ static void on_report_written(void *context, int status, uint64_t id)
 
     (void)id;
     if (status < 0 && status != -EALREADY) /* another report was faster: it stands, this one is only answered */
-        refuse_store(call);
+        past_refuse_store(call);
     else
         reply_report(call);
 }
@@ -318,7 +318,7 @@ static void on_query_rows(void *context, int status, const struct store_decision
     if (status == -ENODEV)
         call_refuse(call, REFUSED_UNSEEN_DEVICE, NULL);
     else if (status < 0)
-        refuse_store(call);
+        past_refuse_store(call);
     else
         call_packet(call, wire_query_page(call->service->server.outbound, call->id, rows, n_rows, *forward, &next));
 }
@@ -351,7 +351,7 @@ static bool filter_state(struct store_filter *filter, const char *state)
     return !state;
 }
 
-static struct store_filter read_filter(struct call *call, const Itexd__V1__Query *request)
+static struct store_filter read_filter(struct call *call, const Itexd__V1__Query *request, unsigned most)
 {
     unsigned limit = request->has_limit && request->limit > 0 ? request->limit : PAGE_ROWS_DEFAULT;
     bool predicted = request->predicted_mode || request->predicted_outcome;
@@ -370,7 +370,7 @@ static struct store_filter read_filter(struct call *call, const Itexd__V1__Query
         .before = request->before,
         .forward = request->has_after,
         .after = request->after,
-        .limit = limit < PAGE_ROWS_MAX ? limit : PAGE_ROWS_MAX,
+        .limit = limit < most ? limit : most,
         .step = request->step,
         .itex = request->itex,
         .observed = request->observed,
@@ -383,20 +383,26 @@ static struct store_filter read_filter(struct call *call, const Itexd__V1__Query
     };
 }
 
+bool past_filter(struct call *call, const Itexd__V1__Query *request, unsigned most, struct store_filter *filter)
+{
+    *filter = read_filter(call, request, most);
+    if (filter->by_uid && filter->seen_by_uid && filter->uid != filter->seer) {
+        call_refuse(call, REFUSED_FOREIGN, "what was decided for that uid");
+        return false;
+    }
+    if (!filter_state(filter, request->state)) {
+        call_refuse(call, REFUSED_FIELD, "a query's state is asked, offered, accepted or undelivered");
+        return false;
+    }
+    return true;
+}
+
 void past_query(struct call *call, const Itexd__V1__Query *request)
 {
-    struct store_filter filter = read_filter(call, request);
+    struct store_filter filter;
     bool *forward;
 
-    if (filter.by_uid && filter.seen_by_uid && filter.uid != filter.seer) {
-        call_refuse(call, REFUSED_FOREIGN, "what was decided for that uid");
-        return;
-    }
-    if (!filter_state(&filter, request->state)) {
-        call_refuse(call, REFUSED_FIELD, "a query's state is asked, offered, accepted or undelivered");
-        return;
-    }
-    if (!call_may_read(call))
+    if (!past_filter(call, request, PAGE_ROWS_MAX, &filter) || !call_may_read(call))
         return;
     forward = malloc(sizeof *forward);
     if (!forward) {

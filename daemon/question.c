@@ -11,44 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A set without the rule does not speak about it. */
-static int note(const struct question *question, struct resolution *resolution, const char *rule, const char *detail)
-{
-    int error = resolution_add(rules_compiled(question->set->rules), resolution, rule, detail);
-
-    return error == -ENOENT ? 0 : error;
-}
-
-static int note_other_rules(const struct question *question, struct resolution *resolution)
-{
-    const char *inherited = question->request->inherited_digest;
-
-    if (!inherited || !*inherited || strcmp(inherited, question->set->digest) == 0)
-        return 0;
-    return note(question, resolution, "ruleset-differs", inherited);
-}
-
-/* What the service found about the devices; without any, a job that cannot do without is not told to run. */
-static int note_grant(const struct question *question, struct resolution *resolution)
-{
-    const struct grant *grant = question->grant;
-    int error = 0;
-
-    for (size_t i = 0; grant && i < grant->n_notes && error == 0; i++)
-        error = note(question, resolution, grant->notes[i].rule, grant->notes[i].detail);
-    if (grant && grant->none &&
-        (resolution->predicted_mode != MODE_UNKNOWN || resolution->predicted_outcome < OUTCOME_CPU)) {
-        resolution->predicted_mode = MODE_UNKNOWN;
-        resolution->predicted_outcome = OUTCOME_NO_DEVICE;
-        resolution->predicted_outcome_known = true;
-    }
-    if (grant && grant->rejected) {
-        resolution->mode = MODE_NONE;
-        resolution->verdict = VERDICT_REJECTED;
-    }
-    return error;
-}
-
 /* Told before it is recorded: a decision that nobody can be sent would be in everybody's way. */
 static int too_large(struct question *question)
 {
@@ -57,56 +19,71 @@ static int too_large(struct question *question)
     return -EINVAL;
 }
 
-#define NODE_FACTS 3
+/* What the service found, as the decision needs it. */
+struct found {
+    struct input_fact node[3];
+    struct decision_note notes[GRANT_NOTES + 1];
+    struct decision_findings findings;
+};
 
-/* Adds what the service knows of the node; facts is for NODE_FACTS more than the input has. */
-static void add_node_facts(const struct grant *grant, struct resolve_input *input, struct input_fact *facts)
+static void add_note(struct found *found, const char *rule, const char *detail)
 {
-    const struct input_fact of_node[NODE_FACTS] = {
-        {"devices", grant->devices, FROM_NODE},
-        {"cards", grant->cards[0] ? grant->cards : NULL, FROM_NODE},
-        {"driver_hierarchy", grant->driver_hierarchy, FROM_NODE},
-    };
-
-    if (input->n_facts > 0)
-        memcpy(facts, input->facts, input->n_facts * sizeof *facts);
-    input->facts = facts;
-    for (size_t i = 0; i < NODE_FACTS; i++)
-        if (of_node[i].value)
-            facts[input->n_facts++] = of_node[i];
+    found->notes[found->findings.n_notes++] = (struct decision_note){rule, detail};
 }
 
-static int resolve_request(struct question *question, struct resolution *resolution)
+static void add_node_fact(struct found *found, const char *name, const char *value)
+{
+    if (value && *value)
+        found->node[found->findings.n_node++] = (struct input_fact){name, value, FROM_NODE};
+}
+
+static void find(const struct question *question, struct found *found)
+{
+    const struct grant *grant = question->grant;
+    const char *inherited = question->request->inherited_digest;
+
+    *found = (struct found){.findings = DECISION_FINDINGS_INIT};
+    found->findings.node = found->node;
+    found->findings.notes = found->notes;
+    if (inherited && *inherited && strcmp(inherited, question->set->digest) != 0)
+        add_note(found, "ruleset-differs", inherited);
+    if (!grant)
+        return;
+    for (size_t i = 0; i < grant->n_notes; i++)
+        add_note(found, grant->notes[i].rule, grant->notes[i].detail);
+    add_node_fact(found, "devices", grant->devices);
+    add_node_fact(found, "cards", grant->cards);
+    add_node_fact(found, "driver_hierarchy", grant->driver_hierarchy);
+    found->findings.lease = grant->variables;
+    found->findings.n_lease = grant->n_variables;
+    found->findings.none = grant->none;
+    found->findings.rejected = grant->rejected;
+}
+
+static int resolve_request(struct question *question, const struct decision_findings *findings,
+                           struct resolution *resolution)
 {
     CLEANUP(decision_input_clear) struct decision_input input = DECISION_INPUT_INIT;
-    CLEANUP(freep) struct input_fact *facts = NULL;
     int error =
         decision_input_read(question->request, question->advise, &input, question->error, sizeof question->error);
 
     if (error < 0)
         return error;
-    if (question->grant) {
-        input.resolve.lease = question->grant->variables;
-        input.resolve.n_lease = question->grant->n_variables;
-        facts = calloc(input.resolve.n_facts + NODE_FACTS, sizeof *facts);
-        if (!facts)
-            return -ENOMEM;
-        add_node_facts(question->grant, &input.resolve, facts);
-    }
-    error = resolve(rules_compiled(question->set->rules), &input.resolve, resolution, question->error,
-                    sizeof question->error);
-    if (error == 0)
-        error = note_other_rules(question, resolution);
-    return error == 0 ? note_grant(question, resolution) : error;
+    return decision_resolve(rules_compiled(question->set->rules), &input, findings, resolution, question->error,
+                            sizeof question->error);
 }
 
 static int resolve_anew(struct question *question, struct resolution *resolution, struct outcome_entry **out)
 {
     struct store_blob facts = {.data = NULL}, outcome = {.data = NULL};
-    int error = resolve_request(question, resolution);
+    struct found found;
+    int error;
 
+    find(question, &found);
+    error = resolve_request(question, &found.findings, resolution);
     if (error == 0)
-        error = decision_pack_facts(question->request, resolution, (uint8_t **)&facts.data, &facts.size);
+        error =
+            decision_pack_facts(question->request, &found.findings, resolution, (uint8_t **)&facts.data, &facts.size);
     if (error == 0)
         error = decision_pack_outcome(resolution, NULL, 0, (uint8_t **)&outcome.data, &outcome.size);
     if (error == 0 && !wire_outcome_fits(outcome))

@@ -30,7 +30,8 @@ struct ruleset {
     struct store_blob files; /* RuleFiles; owned; kept, for another database may take the place of ours */
 };
 
-#define RULESET_MAX_NAME 128 /* bytes */
+#define RULESET_MAX_NAME 128     /* bytes */
+#define RULESET_MAX_COMMENT 1000 /* bytes */
 
 struct ruleset_job;
 
@@ -72,9 +73,10 @@ struct store_rule_set ruleset_for_store(const struct ruleset *set, uint32_t uid)
 
 /* Requests. fd is taken over. */
 void rulesets_load(struct call *call, const Itexd__V1__RulesLoad *request, int fd);
-void rulesets_activate(struct call *call, uint64_t id);
-void rulesets_rollback(struct call *call);
+void rulesets_activate(struct call *call, const Itexd__V1__RulesActivate *request);
+void rulesets_rollback(struct call *call, const Itexd__V1__RulesRollback *request);
 void rulesets_list(struct call *call);
+void rulesets_history(struct call *call, const Itexd__V1__RulesHistory *request);
 void rulesets_show(struct call *call, const Itexd__V1__RulesShow *request);
 /* Configuration and shipped rules; call NULL: nobody waits for the answer. */
 void rulesets_reload(struct service *service, struct call *call);

@@ -34,6 +34,8 @@ struct ruleset_job {
     char *name;
     uint64_t id;
     bool chosen, shipped;
+    const char *how; /* word of the activation */
+    char *comment;   /* NULL: none */
     bool activate, check_only;
     bool options_good; /* of a reload */
     /* What it makes. */
@@ -49,6 +51,7 @@ static void job_free(struct ruleset_job *job)
         close(job->fd);
     free((void *)job->stored.data);
     free(job->name);
+    free(job->comment);
     ruleset_put(job->set);
     options_clear(&job->options);
     yaml_messages_clear(&job->messages);
@@ -72,6 +75,9 @@ static struct ruleset_job *job_new(struct service *service, struct call *call, e
     *job = (struct ruleset_job){.service = service,
                                 .call = call,
                                 .kind = kind,
+                                .how = kind == JOB_RELOAD   ? "shipped"
+                                       : kind == JOB_ATTACH ? "carried"
+                                                            : "activated",
                                 .uid = call ? call->who.uid : geteuid(),
                                 .fd = fd,
                                 .options = OPTIONS_INIT,
@@ -110,6 +116,22 @@ static void job_done(struct ruleset_job *job)
     if (job->call)
         call_done(job->call);
     job_end(job);
+}
+
+/* False, and the job has ended: there is no memory for it. NULL and "" are none. */
+static bool job_keep_comment(struct ruleset_job *job, const char *comment)
+{
+    if (!comment || !*comment)
+        return true;
+    job->comment = strdup(comment);
+    if (!job->comment)
+        job_refuse(job, REFUSED_INTERNAL, "out of memory");
+    return job->comment != NULL;
+}
+
+static const char *check_comment(const char *comment)
+{
+    return comment && strlen(comment) > RULESET_MAX_COMMENT ? "a comment is 1000 bytes at most" : NULL;
 }
 
 /* The messages, a line each, as far as they fit. */
@@ -159,6 +181,32 @@ static void put_into_force(struct ruleset_job *job)
     rulesets_adopt(job->service, set);
 }
 
+static void name_set(Itexd__V1__RuleSetName *name, const struct ruleset *set)
+{
+    itexd__v1__rule_set_name__init(name);
+    name->has_id = set->id != 0;
+    name->id = set->id;
+    name->name = set->name;
+    name->digest = (char *)set->digest;
+}
+
+/* What is in force now, and what was before: so that whoever changed it knows the way back. */
+static void reply_activated(struct ruleset_job *job, const struct ruleset *before)
+{
+    Itexd__V1__Reply reply = ITEXD__V1__REPLY__INIT;
+    Itexd__V1__Done done = ITEXD__V1__DONE__INIT;
+    Itexd__V1__RuleSetName now, then;
+
+    name_set(&now, job->service->rulesets.active);
+    name_set(&then, before);
+    done.ruleset = &now;
+    done.ruleset_before = &then;
+    reply.body_case = ITEXD__V1__REPLY__BODY_DONE;
+    reply.done = &done;
+    call_reply(job->call, &reply);
+    job_end(job);
+}
+
 static void reply_load(struct ruleset_job *job, const struct ruleset *set, bool active)
 {
     Itexd__V1__Reply reply = ITEXD__V1__REPLY__INIT;
@@ -190,6 +238,7 @@ static void reply_load(struct ruleset_job *job, const struct ruleset *set, bool 
 static void on_activated(void *context, int status, uint64_t id)
 {
     struct ruleset_job *job = context;
+    CLEANUP(ruleset_putp) struct ruleset *before = NULL;
 
     (void)id;
     if (status == -ENOENT) {
@@ -200,9 +249,12 @@ static void on_activated(void *context, int status, uint64_t id)
         job_refuse_store(job);
         return;
     }
+    before = ruleset_get(job->service->rulesets.active);
     put_into_force(job);
     if (job->kind == JOB_LOAD)
         reply_load(job, job->service->rulesets.active, true);
+    else if (job->call && job->kind == JOB_ACTIVATE)
+        reply_activated(job, before);
     else
         job_done(job);
 }
@@ -210,8 +262,16 @@ static void on_activated(void *context, int status, uint64_t id)
 /* Makes the set, which is in the store, the active one there and then here. */
 static void activate(struct ruleset_job *job)
 {
-    if (store_activate(job->service->store, job->set->id, job->uid, job->set->chosen, clock_wall_ms(), on_activated,
-                       job) < 0)
+    const struct store_activation activation = {
+        .rule_set = job->set->id,
+        .time_ms = clock_wall_ms(),
+        .uid = job->uid,
+        .chosen = job->set->chosen,
+        .how = job->how,
+        .comment = job->comment,
+    };
+
+    if (store_activate(job->service->store, &activation, on_activated, job) < 0)
         job_refuse(job, REFUSED_WRITES, NULL);
 }
 
@@ -240,6 +300,7 @@ static void keep(struct ruleset_job *job)
 {
     struct store_rule_set row = ruleset_for_store(job->set, job->uid);
 
+    row.comment = job->comment;
     if (store_put_rule_set(job->service->store, &row, on_kept, job) < 0)
         job_refuse(job, REFUSED_WRITES, NULL);
 }
@@ -338,6 +399,8 @@ void rulesets_load(struct call *call, const Itexd__V1__RulesLoad *request, int f
 
     if (!wrong && request->name && strlen(request->name) > RULESET_MAX_NAME)
         wrong = "the name of a rule set is 128 bytes at most";
+    if (!wrong)
+        wrong = check_comment(request->comment);
     if (wrong) {
         if (fd >= 0)
             close(fd);
@@ -350,6 +413,8 @@ void rulesets_load(struct call *call, const Itexd__V1__RulesLoad *request, int f
     job->activate = request->activate;
     job->check_only = request->check_only;
     job->name = request->name ? strdup(request->name) : NULL;
+    if (!job_keep_comment(job, request->comment))
+        return;
     job_run(job, work_load, done_load);
 }
 
@@ -421,17 +486,19 @@ static void fetch(struct ruleset_job *job, uint64_t id)
         job_refuse(job, REFUSED_READS, NULL);
 }
 
-void rulesets_activate(struct call *call, uint64_t id)
+void rulesets_activate(struct call *call, const Itexd__V1__RulesActivate *request)
 {
+    const char *wrong =
+        request->id == 0 ? "rules_activate needs the number of a rule set" : check_comment(request->comment);
     struct ruleset_job *job;
 
-    if (id == 0) {
-        call_refuse(call, REFUSED_FIELD, "rules_activate needs the number of a rule set");
+    if (wrong) {
+        call_refuse(call, REFUSED_FIELD, wrong);
         return;
     }
     job = job_new(call->service, call, JOB_ACTIVATE, -1);
-    if (job)
-        fetch(job, id);
+    if (job && job_keep_comment(job, request->comment))
+        fetch(job, request->id);
 }
 
 static void on_previous(void *context, int status, const struct store_rule_set *sets, size_t n_sets)
@@ -446,11 +513,20 @@ static void on_previous(void *context, int status, const struct store_rule_set *
         fetch(job, sets[0].id);
 }
 
-void rulesets_rollback(struct call *call)
+void rulesets_rollback(struct call *call, const Itexd__V1__RulesRollback *request)
 {
-    struct ruleset_job *job = job_new(call->service, call, JOB_ACTIVATE, -1);
+    const char *wrong = check_comment(request->comment);
+    struct ruleset_job *job;
 
-    if (job && store_previous_rule_set(call->service->store, on_previous, job) == 0)
+    if (wrong) {
+        call_refuse(call, REFUSED_FIELD, wrong);
+        return;
+    }
+    job = job_new(call->service, call, JOB_ACTIVATE, -1);
+    if (!job || !job_keep_comment(job, request->comment))
+        return;
+    job->how = "rollback";
+    if (store_previous_rule_set(call->service->store, on_previous, job) == 0)
         job_refuse(job, REFUSED_READS, NULL);
 }
 

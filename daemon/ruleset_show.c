@@ -1,4 +1,4 @@
-/* Listing rule sets and reading their files in pages. */
+/* Listing rule sets and what was done to them, and reading their files in pages. */
 #include "daemon/ruleset.h"
 #include "daemon/service.h"
 #include "daemon/wire.h"
@@ -66,6 +66,70 @@ void rulesets_list(struct call *call)
     if (!call_may_read(call))
         return;
     call->ticket = store_rule_sets(call->service->store, 0, on_list, call);
+    if (call->ticket == 0)
+        call_refuse(call, REFUSED_READS, NULL);
+}
+
+#define HISTORY_DEFAULT 100
+#define HISTORY_MAX 500
+
+static void fill_event(Itexd__V1__RulesEvent *event, Itexd__V1__RuleSetName *set, const struct store_rules_event *from)
+{
+    itexd__v1__rules_event__init(event);
+    itexd__v1__rule_set_name__init(set);
+    event->has_time_ms = event->has_uid = true;
+    event->time_ms = from->time_ms;
+    event->uid = from->uid;
+    event->what = (char *)from->what;
+    event->origin = (char *)from->origin;
+    event->comment = (char *)from->comment;
+    set->has_id = true;
+    set->id = from->rule_set;
+    set->name = (char *)from->name;
+    set->digest = (char *)from->digest;
+    event->ruleset = set;
+}
+
+/* As many as fit into a packet. */
+static void on_history(void *context, int status, const struct store_rules_event *from, size_t n)
+{
+    struct call *call = context;
+    Itexd__V1__Reply reply = ITEXD__V1__REPLY__INIT;
+    Itexd__V1__RulesHistoryReply history = ITEXD__V1__RULES_HISTORY_REPLY__INIT;
+    Itexd__V1__RulesEvent events[HISTORY_MAX], *pointers[HISTORY_MAX];
+    Itexd__V1__RuleSetName sets[HISTORY_MAX];
+    size_t limit = call->about, size = 0;
+
+    call->ticket = 0;
+    if (status < 0) {
+        refuse_reading(call);
+        return;
+    }
+    history.events = pointers;
+    for (; history.n_events < n && history.n_events < limit; history.n_events++) {
+        size_t i = history.n_events;
+
+        fill_event(&events[i], &sets[i], &from[i]);
+        size += itexd__v1__rules_event__get_packed_size(&events[i]) + 4;
+        if (size > SHOW_BYTES)
+            break;
+        pointers[i] = &events[i];
+    }
+    history.has_more = true;
+    history.more = history.n_events < n;
+    reply.body_case = ITEXD__V1__REPLY__BODY_RULES_HISTORY;
+    reply.rules_history = &history;
+    call_reply(call, &reply);
+}
+
+void rulesets_history(struct call *call, const Itexd__V1__RulesHistory *request)
+{
+    unsigned limit = request->limit > 0 ? request->limit : HISTORY_DEFAULT;
+
+    if (!call_may_read(call))
+        return;
+    call->about = limit < HISTORY_MAX ? limit : HISTORY_MAX;
+    call->ticket = store_rules_history(call->service->store, (unsigned)call->about + 1, on_history, call);
     if (call->ticket == 0)
         call_refuse(call, REFUSED_READS, NULL);
 }

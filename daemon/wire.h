@@ -35,4 +35,9 @@ size_t wire_query_page(uint8_t *buffer, uint64_t request, const struct store_dec
 /* "asked", "offered", ... */
 const char *wire_state(enum store_state_word state);
 
+/* wire_many.c: as many rows or bodies as fit; before (0: none) and left as the store said. */
+size_t wire_rows(uint8_t *buffer, uint64_t request, const struct store_brief *rows, size_t n_rows, uint64_t before,
+                 uint64_t left);
+size_t wire_bodies(uint8_t *buffer, uint64_t request, const struct store_body *bodies, size_t n_bodies);
+
 #endif

@@ -243,7 +243,8 @@ int store_after_commit(struct store *store);
 /* Lengthens the WAL with zeros, so that commits overwrite blocks the file system has already given. */
 void store_presize_wal(struct store *store);
 
-/* ---- reader.c, query.c, rows.c, rule_sets.c ------------------------------------------------------ */
+/* ---- reader.c, query.c, brief.c, rows.c, bodies.c, rule_sets.c ------------------------------------------------------
+ */
 
 void *store_reader_main(void *context);
 /* One slice of a query; job->of.query.finished tells the end. SQLite's code. */
@@ -267,6 +268,11 @@ const char *store_lease_state(int rank);
 /* A decision's state as stored: it only rises. */
 int store_state_rank(enum store_state_word state);
 int store_read_events(sqlite3 *db, struct job *job);
+/* Of the rows that a query found, those in brief; and how many are left below the next page. */
+int store_read_briefs(sqlite3 *db, struct job *job);
+int store_count_left(sqlite3 *db, struct query_job *query);
+int store_read_bodies(sqlite3 *db, struct job *job);
+int store_read_rules_history(sqlite3 *db, struct job *job);
 int store_read_rule_sets(sqlite3 *db, struct job *job);
 int store_read_active_rule_set(sqlite3 *db, struct job *job);
 

@@ -158,7 +158,19 @@ struct job *job_rule_set(const struct store_rule_set *set, store_written_fn done
     own = &job->of.rule_set.set;
     *own = *set;
     return job_if(job, job_keep_text(job, &own->name) && job_keep_text(job, &own->digest) &&
-                           job_keep_text(job, &own->origin) && keep_blob(job, &own->files));
+                           job_keep_text(job, &own->origin) && job_keep_text(job, &own->comment) &&
+                           keep_blob(job, &own->files));
+}
+
+struct job *job_activation(const struct store_activation *activation, store_written_fn done, void *context)
+{
+    struct job *job = job_new(JOB_ACTIVATE, context);
+
+    if (!job)
+        return NULL;
+    job->done.written = done;
+    job->of.activate = *activation;
+    return job_if(job, job_keep_text(job, &job->of.activate.how) && job_keep_text(job, &job->of.activate.comment));
 }
 
 static bool keep_filter(struct job *job, struct store_filter *filter)
@@ -187,6 +199,38 @@ struct job *job_query(const struct store_filter *filter, size_t max_bytes, store
     return job_if(job, keep_filter(job, own));
 }
 
+struct job *job_query_brief(const struct store_filter *filter, store_briefs_fn done, void *context)
+{
+    struct job *job = job_new(JOB_BRIEF, context);
+
+    if (!job)
+        return NULL;
+    job->done.briefs = done;
+    job->of.query.filter = *filter;
+    return job_if(job, keep_filter(job, &job->of.query.filter));
+}
+
+static bool keep_ids(struct job *job, const uint64_t **ids, size_t n)
+{
+    if (n > 0)
+        *ids = pool_copy(&job->pool, *ids, n * sizeof **ids);
+    return n == 0 || *ids;
+}
+
+struct job *job_bodies(const struct store_bodies_of *wanted, store_bodies_fn done, void *context)
+{
+    struct job *job = job_new(JOB_BODIES, context);
+    struct store_bodies_of *own;
+
+    if (!job)
+        return NULL;
+    job->done.bodies = done;
+    own = &job->of.bodies.wanted;
+    *own = *wanted;
+    return job_if(job, keep_ids(job, &own->facts_of, own->n_facts_of) &&
+                           keep_ids(job, &own->outcomes_of, own->n_outcomes_of));
+}
+
 void job_free(struct job *job)
 {
     if (!job)
@@ -202,6 +246,17 @@ void job_done(struct job *job)
     switch (job->kind) {
     case JOB_QUERY:
         job->done.page(job->context, job->status, job->of.query.rows, job->of.query.n_rows, job->of.query.next);
+        break;
+    case JOB_BRIEF:
+        job->done.briefs(job->context, job->status, job->of.query.briefs, job->of.query.n_rows, job->of.query.next,
+                         job->of.query.left);
+        break;
+    case JOB_BODIES:
+        job->done.bodies(job->context, job->status, job->of.bodies.bodies, job->of.bodies.n_bodies);
+        break;
+    case JOB_RULES_HISTORY:
+        job->done.rules_history(job->context, job->status, job->of.rules_history.events,
+                                job->of.rules_history.n_events);
         break;
     case JOB_RULE_SETS:
         job->done.rule_sets(job->context, job->status, job->of.rule_sets.sets, job->of.rule_sets.n_sets);

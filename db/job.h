@@ -28,6 +28,9 @@ enum job_kind {
     JOB_QUERY,
     JOB_RULE_SETS,
     JOB_EVENTS,
+    JOB_BRIEF, /* a query for rows in brief */
+    JOB_BODIES,
+    JOB_RULES_HISTORY,
 };
 
 struct decision_job {
@@ -51,12 +54,6 @@ struct rule_set_job {
     struct store_rule_set set;
     bool activate; /* at once, not chosen by a person */
     uint64_t now_ms;
-};
-
-struct activate_job {
-    uint64_t rule_set, time_ms;
-    uint32_t uid;
-    bool chosen;
 };
 
 struct lease_state_job {
@@ -89,9 +86,23 @@ struct query_job {
     double rows_speed; /* ids that a slice of rows covered in a microsecond */
     uint64_t *found;   /* room for filter.limit */
     size_t n_found;
-    struct store_decision *rows;
+    struct store_decision *rows; /* JOB_QUERY */
+    struct store_brief *briefs;  /* JOB_BRIEF */
     size_t n_rows;
+    uint64_t left;
     uint64_t next;
+};
+
+struct bodies_job {
+    struct store_bodies_of wanted;
+    struct store_body *bodies;
+    size_t n_bodies;
+};
+
+struct rules_history_job {
+    unsigned limit;
+    struct store_rules_event *events;
+    size_t n_events;
 };
 
 struct rule_sets_job {
@@ -122,6 +133,9 @@ struct job {
         store_page_fn page;
         store_rule_sets_fn rule_sets;
         store_events_fn events;
+        store_briefs_fn briefs;
+        store_bodies_fn bodies;
+        store_rules_history_fn rules_history;
     } done;
     void *context;
     struct pool pool;
@@ -130,7 +144,7 @@ struct job {
         struct state_job state;
         struct report_job report;
         struct rule_set_job rule_set;
-        struct activate_job activate;
+        struct store_activation activate;
         int backup_fd;
         struct query_job query;
         struct rule_sets_job rule_sets;
@@ -141,6 +155,8 @@ struct job {
         struct store_event event;
         struct samples_job samples;
         struct events_job events;
+        struct bodies_job bodies;
+        struct rules_history_job rules_history;
     } of;
 };
 STAILQ_HEAD(job_list, job);
@@ -151,6 +167,9 @@ struct job *job_decision(const struct store_decision *decision, store_written_fn
 struct job *job_report(const struct report_job *report, store_written_fn done, void *context);
 struct job *job_rule_set(const struct store_rule_set *set, store_written_fn done, void *context);
 struct job *job_query(const struct store_filter *filter, size_t max_bytes, store_page_fn done, void *context);
+struct job *job_query_brief(const struct store_filter *filter, store_briefs_fn done, void *context);
+struct job *job_bodies(const struct store_bodies_of *wanted, store_bodies_fn done, void *context);
+struct job *job_activation(const struct store_activation *activation, store_written_fn done, void *context);
 struct job *job_device(const struct store_device *device, store_written_fn done, void *context);
 struct job *job_lease(const struct store_lease *lease);
 struct job *job_lease_state(const struct lease_state_job *change);

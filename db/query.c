@@ -395,6 +395,15 @@ static int find_next(sqlite3 *db, struct query_job *query)
     return rc;
 }
 
+static int read_briefs(sqlite3 *db, struct job *job)
+{
+    int rc = store_read_briefs(db, job);
+
+    if (rc == SQLITE_OK)
+        rc = find_next(db, &job->of.query);
+    return rc == SQLITE_OK ? store_count_left(db, &job->of.query) : rc;
+}
+
 /* Reads what was found, up to max_bytes of blobs but one row at least. */
 static int read_found(sqlite3 *db, struct job *job)
 {
@@ -440,7 +449,7 @@ int store_query_slice(sqlite3 *db, struct job *job)
         return rc;
     if (!query->finished && query->n_found < query->filter.limit)
         return SQLITE_OK;
-    rc = read_found(db, job);
+    rc = job->kind == JOB_BRIEF ? read_briefs(db, job) : read_found(db, job);
     query->finished = true;
     return rc;
 }

@@ -29,7 +29,14 @@ static void fail(struct job *job)
     job->status = -EIO;
     switch (job->kind) {
     case JOB_QUERY:
+    case JOB_BRIEF:
         job->of.query.n_rows = 0;
+        break;
+    case JOB_BODIES:
+        job->of.bodies.n_bodies = 0;
+        break;
+    case JOB_RULES_HISTORY:
+        job->of.rules_history.n_events = 0;
         break;
     case JOB_EVENTS:
         job->of.events.n_events = 0;
@@ -43,7 +50,12 @@ static int read_slice(sqlite3 *db, struct job *job)
 {
     switch (job->kind) {
     case JOB_QUERY:
+    case JOB_BRIEF:
         return store_query_slice(db, job);
+    case JOB_BODIES:
+        return store_read_bodies(db, job);
+    case JOB_RULES_HISTORY:
+        return store_read_rules_history(db, job);
     case JOB_EVENTS:
         return store_read_events(db, job);
     default:
@@ -61,7 +73,7 @@ static bool work(struct store *store, sqlite3 *db, struct job *job)
     if (!sqlite3_get_autocommit(db))
         sql_exec(db, "ROLLBACK");
     if (rc == SQLITE_OK)
-        return job->kind != JOB_QUERY || job->of.query.finished;
+        return (job->kind != JOB_QUERY && job->kind != JOB_BRIEF) || job->of.query.finished;
     fail(job);
     if (sql_is_damage(rc))
         store_report_damage(store);

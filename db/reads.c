@@ -26,6 +26,27 @@ uint64_t store_query(struct store *store, const struct store_filter *filter, siz
     return ask(store, job_query(filter, max_bytes, done, context));
 }
 
+uint64_t store_query_brief(struct store *store, const struct store_filter *filter, store_briefs_fn done, void *context)
+{
+    return ask(store, job_query_brief(filter, done, context));
+}
+
+uint64_t store_bodies(struct store *store, const struct store_bodies_of *wanted, store_bodies_fn done, void *context)
+{
+    return ask(store, job_bodies(wanted, done, context));
+}
+
+uint64_t store_rules_history(struct store *store, unsigned limit, store_rules_history_fn done, void *context)
+{
+    struct job *job = job_new(JOB_RULES_HISTORY, context);
+
+    if (job) {
+        job->done.rules_history = done;
+        job->of.rules_history.limit = limit;
+    }
+    return ask(store, job);
+}
+
 static struct job *rule_sets_job(uint64_t id, bool previous, store_rule_sets_fn done, void *context)
 {
     struct job *job = job_new(JOB_RULE_SETS, context);

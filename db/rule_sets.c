@@ -7,7 +7,7 @@
 
 #include <errno.h>
 
-static int activate(struct writer *writer, const struct activate_job *activation)
+static int activate(struct writer *writer, const struct store_activation *activation)
 {
     sqlite3_stmt *add = writer->statements[SQL_ADD_ACTIVATION];
 
@@ -15,6 +15,8 @@ static int activate(struct writer *writer, const struct activate_job *activation
     sqlite3_bind_int64(add, 2, (int64_t)activation->time_ms);
     sqlite3_bind_int64(add, 3, activation->uid);
     sqlite3_bind_int64(add, 4, activation->chosen);
+    sql_bind_text(add, 5, activation->how);
+    sql_bind_text(add, 6, activation->comment);
     return sql_run(add);
 }
 
@@ -37,6 +39,7 @@ static int add_rule_set(struct writer *writer, const struct store_rule_set *set,
     sqlite3_bind_int64(add, 5, set->created_uid);
     sqlite3_bind_int64(add, 6, set->n_rules);
     sql_bind_blob(add, 7, set->files.data, set->files.size);
+    sql_bind_text(add, 8, set->comment);
     rc = sql_run(add);
     if (rc == SQLITE_OK)
         *id = (uint64_t)sqlite3_last_insert_rowid(writer->db);
@@ -46,7 +49,7 @@ static int add_rule_set(struct writer *writer, const struct store_rule_set *set,
 int store_write_rule_set(struct writer *writer, struct job *job)
 {
     const struct rule_set_job *wanted = &job->of.rule_set;
-    struct activate_job activation = {.time_ms = wanted->now_ms, .uid = wanted->set.created_uid};
+    struct store_activation activation = {.time_ms = wanted->now_ms, .uid = wanted->set.created_uid, .how = "shipped"};
     int rc = add_rule_set(writer, &wanted->set, &job->id);
 
     if (rc == SQLITE_OK && wanted->activate) {

@@ -354,16 +354,9 @@ int store_put_rule_set(struct store *store, const struct store_rule_set *set, st
     return store_put(store, job_rule_set(set, done, context), store_follow_up_limit(store));
 }
 
-int store_activate(struct store *store, uint64_t rule_set, uint32_t uid, bool chosen, uint64_t time_ms,
-                   store_written_fn done, void *context)
+int store_activate(struct store *store, const struct store_activation *activation, store_written_fn done, void *context)
 {
-    struct job *job = job_new(JOB_ACTIVATE, context);
-
-    if (job) {
-        job->done.written = done;
-        job->of.activate = (struct activate_job){rule_set, time_ms, uid, chosen};
-    }
-    return store_put(store, job, store_follow_up_limit(store));
+    return store_put(store, job_activation(activation, done, context), store_follow_up_limit(store));
 }
 
 int store_backup(struct store *store, int fd, store_written_fn done, void *context)

@@ -237,6 +237,36 @@ typedef void (*store_page_fn)(void *context, int status, const struct store_deci
  * has one row at least; 0: no bound. */
 uint64_t store_query(struct store *store, const struct store_filter *filter, size_t max_bytes, store_page_fn done,
                      void *context);
+/* The same without what the decisions were made of: facts and outcome are numbers, equal where those are. left: how
+ * many decisions have not been looked at yet. */
+struct store_brief {
+    uint64_t id, facts, outcome, rule_set, time_ms;
+    uint32_t uid;
+    bool advise;
+    bool lease;      /* it has one */
+    const char *job; /* NULL: none */
+};
+typedef void (*store_briefs_fn)(void *context, int status, const struct store_brief *rows, size_t n_rows,
+                                uint64_t before, uint64_t left);
+uint64_t store_query_brief(struct store *store, const struct store_filter *filter, store_briefs_fn done, void *context);
+
+/* What decisions were made of, by their ids; in the order asked for, first facts, then outcomes. */
+struct store_bodies_of {
+    const uint64_t *facts_of, *outcomes_of;
+    size_t n_facts_of, n_outcomes_of;
+    bool seen_by_uid; /* others' decisions are as if they were not there (rights) */
+    uint32_t seer;
+    size_t max_bytes; /* of blobs: what is asked for behind that is left out; one is there at least */
+};
+struct store_body {
+    uint64_t decision;
+    bool outcome;           /* else facts */
+    bool found;             /* false: there is no such decision (any more) */
+    struct store_blob blob; /* where found */
+};
+typedef void (*store_bodies_fn)(void *context, int status, const struct store_body *bodies, size_t n_bodies);
+uint64_t store_bodies(struct store *store, const struct store_bodies_of *wanted, store_bodies_fn done, void *context);
+
 /* The callback will not run. */
 void store_cancel(struct store *store, uint64_t ticket);
 
@@ -261,19 +291,39 @@ struct store_rule_set {
     uint32_t n_rules;
     uint64_t activated_ms;
     uint32_t activated_uid;
+    const char *comment;     /* when put, for the history; NULL: none; not filled when read */
     struct store_blob files; /* itexd.v1.RuleFiles; only where one set is read */
 };
 
 /* Immutable: a set with the same digest is returned, not stored again. id in the callback. Durable. */
 int store_put_rule_set(struct store *store, const struct store_rule_set *set, store_written_fn done, void *context);
-/* Durable; by a person where chosen. -ENOENT in the callback where there is no such set. */
-int store_activate(struct store *store, uint64_t rule_set, uint32_t uid, bool chosen, uint64_t time_ms,
-                   store_written_fn done, void *context);
+struct store_activation {
+    uint64_t rule_set, time_ms;
+    uint32_t uid;
+    bool chosen;         /* by a person */
+    const char *how;     /* "activated", "rollback", "shipped" (by itself), "carried" (from another database) */
+    const char *comment; /* NULL: none */
+};
+/* Durable. -ENOENT in the callback where there is no such set. */
+int store_activate(struct store *store, const struct store_activation *activation, store_written_fn done,
+                   void *context);
 typedef void (*store_rule_sets_fn)(void *context, int status, const struct store_rule_set *sets, size_t n_sets);
 /* id 0: all, newest first, without files; else one with files. Returns a ticket as store_query does. */
 uint64_t store_rule_sets(struct store *store, uint64_t id, store_rule_sets_fn done, void *context);
 /* The set that was active before the present one, with files; none where there was none. */
 uint64_t store_previous_rule_set(struct store *store, store_rule_sets_fn done, void *context);
+
+/* What was done to the rules, newest first, `limit` at most: sets that were stored, activations. */
+struct store_rules_event {
+    uint64_t time_ms;
+    uint32_t uid;
+    const char *what; /* "loaded", "stored" (shipped ones), or as store_activation.how */
+    uint64_t rule_set;
+    const char *name, *digest, *origin; /* of the set */
+    const char *comment;                /* NULL: none */
+};
+typedef void (*store_rules_history_fn)(void *context, int status, const struct store_rules_event *events, size_t n);
+uint64_t store_rules_history(struct store *store, unsigned limit, store_rules_history_fn done, void *context);
 
 /* For start-up only, before the loop runs: both wait for the disk. The first runs `each` within the call with the set
  * in force; 0, -ENOENT, -EIO. The second stores a set as store_put_rule_set does, and activates it as chosen by nobody;

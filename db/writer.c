@@ -47,9 +47,10 @@ static const char *const statement_texts[SQL_STATEMENTS] = {
     [SQL_SET_REPORT] = "UPDATE decisions SET observed_mode = ?2, observed_devices = ?3, observed_match = ?4"
                        " WHERE id = ?1 AND (observed_mode IS NULL OR (observed_match = 1 AND ?4 = 0))",
     [SQL_FIND_RULE_SET] = "SELECT id FROM rule_sets WHERE digest = ?1",
-    [SQL_ADD_RULE_SET] = "INSERT INTO rule_sets (name, digest, origin, created_ms, created_uid, rules, files)"
-                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    [SQL_ADD_ACTIVATION] = "INSERT INTO activations (rule_set, time_ms, uid, chosen) VALUES (?1, ?2, ?3, ?4)",
+    [SQL_ADD_RULE_SET] = "INSERT INTO rule_sets (name, digest, origin, created_ms, created_uid, rules, files, comment)"
+                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    [SQL_ADD_ACTIVATION] = "INSERT INTO activations (rule_set, time_ms, uid, chosen, how, comment)"
+                           " VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
     [SQL_FIND_DEVICE] = "SELECT d.id, (SELECT max(id) FROM device_versions WHERE device = d.id) FROM devices d"
                         " WHERE d.key = ?1",
     [SQL_ADD_DEVICE] = "INSERT INTO devices (key, first_seen_ms, last_seen_ms, drained) VALUES (?1, ?2, ?3, ?4)",
@@ -196,6 +197,9 @@ static int apply(struct store *store, struct job *job)
     case JOB_QUERY:
     case JOB_RULE_SETS:
     case JOB_EVENTS:
+    case JOB_BRIEF:
+    case JOB_BODIES:
+    case JOB_RULES_HISTORY:
         break;
     }
     return SQLITE_OK;

@@ -14,7 +14,7 @@
 
 #define ITEXD_MAX_PACKET 65536u
 #define ITEXD_PROTOCOL_MAJOR 1u
-#define ITEXD_PROTOCOL_MINOR 1u
+#define ITEXD_PROTOCOL_MINOR 2u
 #define ITEXD_PROTOCOL_MINIMUM_MAJOR 1u
 #define ITEXD_DEFAULT_SOCKET "/run/itexd-socket/itexd.sock"
 /* Limits of what a client may send. In bytes: the value of a variable, */

@@ -58,7 +58,7 @@ static int pack_locally(const struct local *local, const Itexd__V1__Resolve *req
     int r = decision_pack_outcome(&local->resolution, local->alternatives, local->n_alternatives, &outcome_data,
                                   &outcome_size);
     if (r >= 0 && facts)
-        r = decision_pack_facts(request, &local->resolution, &facts_data, &facts_size);
+        r = decision_pack_facts(request, NULL, &local->resolution, &facts_data, &facts_size);
     if (r < 0)
         return r;
     *outcome = itexd__v1__outcome__unpack(NULL, outcome_size, outcome_data);

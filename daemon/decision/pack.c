@@ -47,6 +47,12 @@ struct facts_parts {
     Itexd__V1__Variable **env;
     Itexd__V1__ScriptVariable **script_env;
     char **oversized;
+    Itexd__V1__Fact **overridden;
+    Itexd__V1__Fact *node; /* those of the node that are overridden */
+    Itexd__V1__Variable *lease;
+    Itexd__V1__Variable **lease_list;
+    Itexd__V1__Note *notes;
+    Itexd__V1__Note **note_list;
 };
 
 static void facts_parts_clear(struct facts_parts *parts)
@@ -56,6 +62,26 @@ static void facts_parts_clear(struct facts_parts *parts)
     free(parts->env);
     free(parts->script_env);
     free(parts->oversized);
+    free(parts->overridden);
+    free(parts->node);
+    free(parts->lease);
+    free(parts->lease_list);
+    free(parts->notes);
+    free(parts->note_list);
+}
+
+static int found_parts_allocate(const Itexd__V1__Resolve *request, const struct decision_findings *findings,
+                                struct facts_parts *parts)
+{
+    parts->overridden = calloc(request->n_facts + findings->n_node + 1, sizeof(*parts->overridden));
+    parts->node = calloc(findings->n_node + 1, sizeof(*parts->node));
+    parts->lease = calloc(findings->n_lease + 1, sizeof(*parts->lease));
+    parts->lease_list = calloc(findings->n_lease + 1, sizeof(*parts->lease_list));
+    parts->notes = calloc(findings->n_notes + 1, sizeof(*parts->notes));
+    parts->note_list = calloc(findings->n_notes + 1, sizeof(*parts->note_list));
+    bool complete =
+        parts->overridden && parts->node && parts->lease && parts->lease_list && parts->notes && parts->note_list;
+    return complete ? 0 : -ENOMEM;
 }
 
 static int facts_parts_allocate(const Itexd__V1__Resolve *request, size_t n_facts, struct facts_parts *parts)
@@ -103,15 +129,81 @@ static void add_facts(const struct resolution *resolution, struct facts_parts *p
     }
 }
 
-int decision_pack_facts(const Itexd__V1__Resolve *request, const struct resolution *resolution, uint8_t **data,
-                        size_t *size)
+/* Is it the one that the resolution went by? */
+static bool fact_won(const struct resolution *resolution, const char *name, const char *from)
 {
+    for (size_t i = 0; i < resolution->n_facts; i++)
+        if (strcmp(resolution->facts[i].name, name) == 0)
+            return strcmp(provenance_name(resolution->facts[i].from), from ? from : provenance_name(FROM_DECLARED)) ==
+                   0;
+    return false;
+}
+
+static int compare_facts(const void *left, const void *right)
+{
+    const Itexd__V1__Fact *a = *(Itexd__V1__Fact *const *)left, *b = *(Itexd__V1__Fact *const *)right;
+    int order = strcmp(a->name, b->name);
+    return order || !a->from || !b->from ? order : strcmp(a->from, b->from);
+}
+
+/* Two sources of one fact are a diagnostic, so what the weaker one said belongs to it. */
+static void add_overridden(const Itexd__V1__Resolve *request, const struct decision_findings *findings,
+                           const struct resolution *resolution, struct facts_parts *parts, Itexd__V1__Facts *message)
+{
+    message->overridden = parts->overridden;
+    for (size_t i = 0; i < request->n_facts; i++)
+        if (!fact_won(resolution, request->facts[i]->name, request->facts[i]->from))
+            parts->overridden[message->n_overridden++] = request->facts[i];
+    for (size_t i = 0; i < findings->n_node; i++) {
+        const struct input_fact *fact = &findings->node[i];
+        if (fact_won(resolution, fact->name, provenance_name(fact->from)))
+            continue;
+        itexd__v1__fact__init(&parts->node[i]);
+        parts->node[i].name = (char *)fact->name;
+        parts->node[i].value = (char *)fact->value;
+        parts->node[i].from = (char *)provenance_name(fact->from);
+        parts->overridden[message->n_overridden++] = &parts->node[i];
+    }
+    qsort(parts->overridden, message->n_overridden, sizeof(*parts->overridden), compare_facts);
+}
+
+static void add_findings(const struct decision_findings *findings, struct facts_parts *parts, Itexd__V1__Facts *message)
+{
+    message->lease_env = parts->lease_list;
+    message->n_lease_env = findings->n_lease;
+    for (size_t i = 0; i < findings->n_lease; i++) {
+        itexd__v1__variable__init(&parts->lease[i]);
+        parts->lease[i].name = (char *)findings->lease[i].name;
+        parts->lease[i].value = (char *)findings->lease[i].value;
+        parts->lease_list[i] = &parts->lease[i];
+    }
+    message->notes = parts->note_list;
+    message->n_notes = findings->n_notes;
+    for (size_t i = 0; i < findings->n_notes; i++) {
+        itexd__v1__note__init(&parts->notes[i]);
+        parts->notes[i].rule = (char *)findings->notes[i].rule;
+        parts->notes[i].detail = (char *)findings->notes[i].detail;
+        parts->note_list[i] = &parts->notes[i];
+    }
+    message->has_no_device = message->no_device = findings->none;
+    message->has_refused = message->refused = findings->rejected;
+    message->has_replayable = message->replayable = true;
+}
+
+int decision_pack_facts(const Itexd__V1__Resolve *request, const struct decision_findings *findings,
+                        const struct resolution *resolution, uint8_t **data, size_t *size)
+{
+    static const struct decision_findings nothing = DECISION_FINDINGS_INIT;
     CLEANUP(facts_parts_clear) struct facts_parts parts = {NULL};
     Itexd__V1__Facts message = ITEXD__V1__FACTS__INIT;
-    if (facts_parts_allocate(request, resolution->n_facts, &parts) < 0)
+    findings = findings ? findings : &nothing;
+    if (facts_parts_allocate(request, resolution->n_facts, &parts) < 0 ||
+        found_parts_allocate(request, findings, &parts) < 0)
         return -ENOMEM;
     add_facts(resolution, &parts, &message);
+    add_overridden(request, findings, resolution, &parts, &message);
     add_variables(request, &parts, &message);
+    add_findings(findings, &parts, &message);
     message.has_launcher = message.launcher = request->has_launcher && request->launcher;
     message.has_apply_errors = message.apply_errors = request->has_apply_errors && request->apply_errors;
     message.devices = request->devices;

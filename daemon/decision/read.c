@@ -6,6 +6,7 @@
  * message. What the service reads is in `request`; nothing here looks at the process.
  */
 #include "daemon/decision/decision.h"
+#include "daemon/decision/stored.h"
 #include "daemon/resolver/facts.h"
 #include "daemon/resolver/variables.h"
 #include "proto/cleanup.h"
@@ -280,28 +281,38 @@ static int clone_request(const Itexd__V1__Resolve *borrowed, Itexd__V1__Resolve 
     return *out ? 0 : -ENOMEM;
 }
 
+void decision_borrow_request(const Itexd__V1__Facts *facts, char *policy, Itexd__V1__Fact **kept,
+                             Itexd__V1__Resolve *request)
+{
+    itexd__v1__resolve__init(request);
+    for (size_t i = 0; i < facts->n_facts; i++)
+        if (fact_replayed(facts->facts[i]))
+            kept[request->n_facts++] = facts->facts[i];
+    for (size_t i = 0; i < facts->n_overridden; i++)
+        if (fact_replayed(facts->overridden[i]))
+            kept[request->n_facts++] = facts->overridden[i];
+    request->facts = kept;
+    request->policy = policy;
+    request->n_env = facts->n_env;
+    request->env = facts->env;
+    request->n_script_env = facts->n_script_env;
+    request->script_env = facts->script_env;
+    request->n_oversized = facts->n_oversized;
+    request->oversized = facts->oversized;
+    request->has_launcher = facts->has_launcher;
+    request->launcher = facts->launcher;
+    request->has_apply_errors = facts->has_apply_errors;
+    request->apply_errors = facts->apply_errors;
+    request->devices = facts->devices;
+}
+
 int decision_request_from_facts(const Itexd__V1__Facts *facts, const char *policy, Itexd__V1__Resolve **request)
 {
     Itexd__V1__Resolve borrowed = ITEXD__V1__RESOLVE__INIT;
-    CLEANUP(freep) Itexd__V1__Fact **kept = calloc(facts->n_facts ? facts->n_facts : 1, sizeof(*kept));
+    CLEANUP(freep) Itexd__V1__Fact **kept = calloc(facts->n_facts + facts->n_overridden + 1, sizeof(*kept));
     CLEANUP(freep) char *own_policy = policy ? strdup(policy) : NULL;
     if (!kept || (policy && !own_policy))
         return -ENOMEM;
-    for (size_t i = 0; i < facts->n_facts; i++)
-        if (fact_replayed(facts->facts[i]))
-            kept[borrowed.n_facts++] = facts->facts[i];
-    borrowed.facts = kept;
-    borrowed.policy = own_policy;
-    borrowed.n_env = facts->n_env;
-    borrowed.env = facts->env;
-    borrowed.n_script_env = facts->n_script_env;
-    borrowed.script_env = facts->script_env;
-    borrowed.n_oversized = facts->n_oversized;
-    borrowed.oversized = facts->oversized;
-    borrowed.has_launcher = facts->has_launcher;
-    borrowed.launcher = facts->launcher;
-    borrowed.has_apply_errors = facts->has_apply_errors;
-    borrowed.apply_errors = facts->apply_errors;
-    borrowed.devices = facts->devices;
+    decision_borrow_request(facts, own_policy, kept, &borrowed);
     return clone_request(&borrowed, request);
 }

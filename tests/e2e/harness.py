@@ -39,7 +39,7 @@ SIMZE_LOADER = SIMZE.parent / "loader"
 SIMZE_SHOW = BUILD / "tests" / "simze" / "simze-show"
 MAX_PACKET = 65536
 SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
-MAJOR, MINOR = 1, 1
+MAJOR, MINOR = 1, 2
 NOBODY = 65534
 # What an instrumented build reads, handed on to programs whose environment is otherwise their own.
 INSTRUMENTED = {name: os.environ[name] for name in ("ASAN_OPTIONS", "TSAN_OPTIONS") if name in os.environ}

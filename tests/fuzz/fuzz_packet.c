@@ -31,7 +31,7 @@ static bool resolve_and_pack(const Itexd__V1__Resolve *request, struct packed *p
             fuzz_broken("refused without a word");
         return false;
     }
-    if (decision_pack_facts(request, &resolution, &packed->facts, &packed->facts_size) < 0 ||
+    if (decision_pack_facts(request, NULL, &resolution, &packed->facts, &packed->facts_size) < 0 ||
         decision_pack_outcome(&resolution, NULL, 0, &packed->outcome, &packed->outcome_size) < 0)
         fuzz_broken("a resolution cannot be packed");
     decision_input_clear(&input);

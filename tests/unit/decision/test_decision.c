@@ -207,7 +207,7 @@ static Itexd__V1__Facts *packed_facts(const struct request *request, uint8_t **d
     struct resolution resolution = RESOLUTION_INIT;
     resolution.facts = resolved_facts;
     resolution.n_facts = sizeof(resolved_facts) / sizeof(*resolved_facts);
-    assert_int_equal(decision_pack_facts(&request->message, &resolution, data, size), 0);
+    assert_int_equal(decision_pack_facts(&request->message, NULL, &resolution, data, size), 0);
     return itexd__v1__facts__unpack(NULL, *size, *data);
 }
 

@@ -240,8 +240,10 @@ static uint64_t put_set(struct fixture *fixture, const char *name, const char *d
 static int activate(struct fixture *fixture, uint64_t id, uint64_t time_ms)
 {
     struct written written = {.done = false};
+    const struct store_activation activation = {
+        .rule_set = id, .time_ms = time_ms, .uid = 42, .chosen = true, .how = "activated", .comment = "why not"};
 
-    assert_int_equal(store_activate(fixture->store, id, 42, true, time_ms, note_written, &written), 0);
+    assert_int_equal(store_activate(fixture->store, &activation, note_written, &written), 0);
     wait_until(fixture->store, &written.done);
     return written.status;
 }
