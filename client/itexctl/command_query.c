@@ -75,7 +75,7 @@ static const char *const outcomes[] = {"ok",    "warning", "slow",  "unsupported
                                        "exit0", "error",   "abort", "no-device",   NULL};
 static const char *const verdicts[] = {"ok", "fixed", "advised", "rejected", NULL};
 static const char *const states[] = {"asked", "offered", "accepted", "undelivered", NULL};
-static const struct option_def who[] = {
+const struct option_def query_who[] = {
     {"job", OPTION_TEXT, VALUE(job), "ID", "of this job"},
     {"step", OPTION_TEXT, VALUE(step), "STEP", "of this step of a job"},
     {"uid", OPTION_NUMBER, VALUE(uid), "UID", "asked by this user", NULL, 0, UINT32_MAX},
@@ -85,7 +85,7 @@ static const struct option_def who[] = {
     {"since", OPTION_TEXT, VALUE(since), "TIME", "not before: a date, \"2 hours ago\", yesterday, seconds since 1970"},
     {"until", OPTION_TEXT, VALUE(until), "TIME", "not after"},
 };
-static const struct option_def what[] = {
+const struct option_def query_what[] = {
     {"verdict", OPTION_CHOICE, VALUE(verdict), "VERDICT", "ok, fixed, advised or rejected", verdicts},
     {"mode", OPTION_CHOICE, VALUE(mode), "MODE", "npd+xla, npd, stream-executor or none", modes},
     {"rule", OPTION_TEXT, VALUE(rule), "ID", "in which this rule held"},
@@ -106,8 +106,8 @@ static const struct option_def how[] = {
 };
 static const char *const formats[] = {"table", "json", "csv", NULL};
 static const struct option_group groups[] = {
-    {"Whose, and when", who, LENGTH(who), NULL},
-    {"What was decided, and what came of it", what, LENGTH(what), NULL},
+    {"Whose, and when", query_who, LENGTH(query_who), NULL},
+    {"What was decided, and what came of it", query_what, LENGTH(query_what), NULL},
     {"How", how, LENGTH(how), NULL},
 };
 

@@ -6,6 +6,7 @@
 
 extern const struct command command_rules_list;
 extern const struct command command_rules_show;
+extern const struct command command_rules_history;
 extern const struct command command_rules_load;
 extern const struct command command_rules_activate;
 extern const struct command command_rules_rollback;

@@ -47,6 +47,7 @@ extern const struct command command_run;
 extern const struct command command_check;
 extern const struct command command_explain;
 extern const struct command command_query;
+extern const struct command command_replay;
 extern const struct command command_rules;
 extern const struct command command_doctor;
 extern const struct command command_backup;

@@ -29,13 +29,21 @@ static const struct option_def global_options[] = {
 /* One a line, however many there are. */
 /* clang-format off */
 static const struct command *const commands[] = {
-    &command_status,   &command_resolve,
-    &command_env,      &command_run,
-    &command_check,    &command_explain,
-    &command_query,    &command_devices,
-    &command_leases,   &command_rules,
-    &command_doctor,   &command_backup,
-    &command_complete, NULL,
+    &command_status,
+    &command_resolve,
+    &command_env,
+    &command_run,
+    &command_check,
+    &command_explain,
+    &command_query,
+    &command_devices,
+    &command_leases,
+    &command_rules,
+    &command_replay,
+    &command_doctor,
+    &command_backup,
+    &command_complete,
+    NULL,
 };
 /* clang-format on */
 

@@ -24,6 +24,13 @@ int query_build(const struct query_values *values, Itexd__V1__Query *query, stru
 int query_page(const struct query_values *values, struct connection *connection, Itexd__V1__Query *query,
                uint64_t limit, Itexd__V1__Reply **reply, struct failure *failure);
 
+/* Whether the service, which says what it goes by (QueryPage.filters and the like), knows all that is asked. */
+int query_understood(const Itexd__V1__Query *query, uint32_t filters, struct failure *failure);
+
+/* The options that say which decisions are meant; values are offsets in struct query_values. For replay too, whose
+ * values begin with one. */
+extern const struct option_def query_who[8], query_what[9];
+
 /* Printing, page after page. */
 struct query_print {
     const struct context *context;

@@ -75,6 +75,15 @@ static bool asks_for_more(const Itexd__V1__Query *query)
            query->itex || query->has_ruleset || query->device || query->has_after || query->observed;
 }
 
+int query_understood(const Itexd__V1__Query *query, uint32_t filters, struct failure *failure)
+{
+    if (!asks_for_more(query) || filters >= NEWEST_FILTER)
+        return 0;
+    return failure_set(failure, EXIT_UNAVAILABLE,
+                       "this itexd is older than itexctl and does not know all of these options; restart it, or use "
+                       "only --job, --uid, --mode, --rule, --verdict, --since and --until");
+}
+
 int query_page(const struct query_values *values, struct connection *connection, Itexd__V1__Query *query,
                uint64_t limit, Itexd__V1__Reply **reply, struct failure *failure)
 {
@@ -86,10 +95,8 @@ int query_page(const struct query_values *values, struct connection *connection,
     if (service_call(connection, &request, -1, values->timeout > 0 ? values->timeout : ADMIN_TIMEOUT_MS,
                      ITEXD__V1__REPLY__BODY_QUERY, reply, failure) < 0)
         return -1;
-    if (!asks_for_more(query) || (*reply)->query->filters >= NEWEST_FILTER)
+    if (query_understood(query, (*reply)->query->filters, failure) == 0)
         return 0;
     service_reply_freep(reply);
-    return failure_set(failure, EXIT_UNAVAILABLE,
-                       "this itexd is older than itexctl and does not know all of these options; restart it, or use "
-                       "only --job, --uid, --mode, --rule, --verdict, --since and --until");
+    return -1;
 }

@@ -12,7 +12,7 @@
 #include <string.h>
 
 struct load_values {
-    const char *name;
+    const char *name, *comment;
     bool activate;
     int64_t timeout;
 };
@@ -59,6 +59,7 @@ static int send_files(const struct context *context, const struct load_values *v
     body.name = (char *)name;
     body.has_activate = 1;
     body.activate = values->activate;
+    body.comment = (char *)values->comment;
     request.body_case = ITEXD__V1__REQUEST__BODY_RULES_LOAD;
     request.rules_load = &body;
     if (service_open(context, &connection, failure) < 0)
@@ -78,7 +79,9 @@ static int print_reply(const struct context *context, const Itexd__V1__RulesLoad
     printf("rule set %" PRIu64 ": %u rules, digest %.12s, %s\n", reply->info->id, reply->rules,
            reply->info->digest ? reply->info->digest : "?", reply->info->active ? "active" : "not active");
     if (!reply->info->active)
-        printf("To use it: itexctl rules activate %" PRIu64 "\n", reply->info->id);
+        printf("To see what it would change: itexctl replay --rules %" PRIu64 " --since \"7 days ago\"\n"
+               "To use it: itexctl rules activate %" PRIu64 "\n",
+               reply->info->id, reply->info->id);
     return EXIT_DONE;
 }
 
@@ -103,6 +106,7 @@ static int load_run(struct context *context, const struct operands *operands)
 
 static const struct option_def options[] = {
     {"activate", OPTION_FLAG, offsetof(struct load_values, activate), NULL, "make it the set in force"},
+    {"comment", OPTION_TEXT, offsetof(struct load_values, comment), "TEXT", "why, for rules history"},
     {"name", OPTION_TEXT, offsetof(struct load_values, name), "NAME",
      "what to call it; default: the first file's name"},
     {"timeout", OPTION_DURATION, offsetof(struct load_values, timeout), "T",

@@ -11,6 +11,9 @@
 struct show_values {
     bool files;
 };
+struct change_values {
+    const char *comment;
+};
 
 /* ---- list -------------------------------------------------------------------------------------------- */
 
@@ -161,32 +164,83 @@ static int do_simple(const struct context *context, Itexd__V1__Request *request,
     return EXIT_DONE;
 }
 
+static void say_set(const char *what, const Itexd__V1__RuleSetName *set)
+{
+    if (set->has_id)
+        print_linef("%s rule set %" PRIu64 " (%s, digest %.12s)", what, set->id, set->name ? set->name : "unnamed",
+                    set->digest ? set->digest : "?");
+    else
+        print_linef("%s the shipped files (digest %.12s)", what, set->digest ? set->digest : "?");
+}
+
+/* What was there before, and the way back. An older itexd does not say. */
+static void say_activated(const Itexd__V1__Done *done)
+{
+    const Itexd__V1__RuleSetName *now = done->ruleset, *before = done->ruleset_before;
+    if (!now) {
+        printf("done; itexctl rules list shows what is active\n");
+        return;
+    }
+    say_set("active:", now);
+    if (!before || (before->has_id && before->id == now->id)) {
+        printf("it was active before\n");
+        return;
+    }
+    say_set("before:", before);
+    if (before->has_id)
+        printf("To go back: itexctl rules rollback (or rules activate %" PRIu64 ")\n", before->id);
+}
+
+/* What would have changed is best seen before, but it can still be seen. */
+static void suggest_replay(const Itexd__V1__Done *done)
+{
+    const Itexd__V1__RuleSetName *now = done->ruleset, *before = done->ruleset_before;
+    if (now && now->has_id && before && before->has_id && before->id != now->id)
+        printf("To see what it changes: itexctl replay --rules %" PRIu64 " --against %" PRIu64
+               " --since \"7 days ago\"\n",
+               now->id, before->id);
+}
+
+static int change_active(const struct context *context, Itexd__V1__Request *request, bool suggest)
+{
+    CLEANUP(service_reply_freep) Itexd__V1__Reply *reply = NULL;
+    CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
+    if (service_once(context, request, ADMIN_TIMEOUT_MS, ITEXD__V1__REPLY__BODY_DONE, &reply, &failure) < 0)
+        return failure_report(&failure);
+    say_activated(reply->done);
+    if (suggest)
+        suggest_replay(reply->done);
+    return EXIT_DONE;
+}
+
 static int activate_run(struct context *context, const struct operands *operands)
 {
+    const struct change_values *values = context->values;
     Itexd__V1__RulesActivate body = ITEXD__V1__RULES_ACTIVATE__INIT;
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     int64_t id;
-    char said[64];
     if (operands->n_items != 1 || !number_parse(operands->items[0], 1, INT64_MAX, &id))
         return fail(EXIT_USAGE, "%s takes the number of one rule set; itexctl rules list has them",
                     context->command->name);
     body.has_id = 1;
     body.id = (uint64_t)id;
+    body.comment = (char *)values->comment;
     request.body_case = ITEXD__V1__REQUEST__BODY_RULES_ACTIVATE;
     request.rules_activate = &body;
-    snprintf(said, sizeof(said), "rule set %lld is active", (long long)id);
-    return do_simple(context, &request, said);
+    return change_active(context, &request, true);
 }
 
 static int rollback_run(struct context *context, const struct operands *operands)
 {
+    const struct change_values *values = context->values;
     Itexd__V1__RulesRollback body = ITEXD__V1__RULES_ROLLBACK__INIT;
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     if (operands->n_items > 0)
         return fail_operand(context, operands->items[0]);
+    body.comment = (char *)values->comment;
     request.body_case = ITEXD__V1__REQUEST__BODY_RULES_ROLLBACK;
     request.rules_rollback = &body;
-    return do_simple(context, &request, "the rule set that was active before is active again");
+    return change_active(context, &request, false);
 }
 
 static int reload_run(struct context *context, const struct operands *operands)
@@ -204,6 +258,10 @@ static const struct option_def show_options[] = {
     {"files", OPTION_FLAG, offsetof(struct show_values, files), NULL, "the rule files as they were loaded"},
 };
 static const struct option_group show_groups[] = {{"Options", show_options, LENGTH(show_options), NULL}};
+static const struct option_def change_options[] = {
+    {"comment", OPTION_TEXT, offsetof(struct change_values, comment), "TEXT", "why, for rules history"},
+};
+static const struct option_group change_groups[] = {{"Options", change_options, LENGTH(change_options), NULL}};
 static const char *const list_formats[] = {"table", "json", NULL};
 
 const struct command command_rules_list = {
@@ -226,13 +284,19 @@ const struct command command_rules_show = {
 const struct command command_rules_activate = {
     .name = "rules activate",
     .summary = "make a rule set the one in force",
-    .usage = "SET",
+    .usage = "[OPTION...] SET",
+    .groups = change_groups,
+    .n_groups = LENGTH(change_groups),
+    .values_size = sizeof(struct change_values),
     .run = activate_run,
 };
 const struct command command_rules_rollback = {
     .name = "rules rollback",
     .summary = "go back to the set that was active before",
-    .usage = "",
+    .usage = "[OPTION...]",
+    .groups = change_groups,
+    .n_groups = LENGTH(change_groups),
+    .values_size = sizeof(struct change_values),
     .run = rollback_run,
 };
 const struct command command_rules_reload = {

@@ -49,7 +49,7 @@ def test_a_mistake_is_named(service, arguments, said):
 def test_help_names_formats_only_where_there_is_a_choice():
     assert "--json" in ctl("rules", "list", "--help").stdout
     assert "--json" not in ctl("rules", "check", "--help").stdout
-    assert ctl("rules", "rollback", "--help").stdout.startswith("Usage: itexctl rules rollback\n")
+    assert ctl("rules", "reload", "--help").stdout.startswith("Usage: itexctl rules reload\n")
 
 
 @pytest.mark.parametrize("shell", ["sh", "fish", "tcsh"])
