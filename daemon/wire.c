@@ -21,8 +21,6 @@ enum {
     PAGE_AFTER = 3,
     PAGE_FILTERS = 4,
 };
-/* The highest field of Query. */
-enum { QUERY_FILTERS = 19 };
 enum { TYPE_VARINT = 0, TYPE_BYTES = 2 };
 
 /* Left of a page for its envelope and `before`. */
@@ -456,7 +454,7 @@ size_t wire_query_page(uint8_t *buffer, uint64_t request, const struct store_dec
         *next = done > 0 ? rows[done - 1].id : 0;
     if (forward || *next != 0)
         put_number(&page, forward ? PAGE_AFTER : PAGE_BEFORE, *next);
-    put_number(&page, PAGE_FILTERS, QUERY_FILTERS);
+    put_number(&page, PAGE_FILTERS, WIRE_QUERY_FILTERS);
 
     struct writer envelope = {.at = buffer, .end = buffer + PAGE_ENVELOPE};
     size_t size = (size_t)(page.at - start);

@@ -15,6 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* The highest field of Query (proto/itexd.proto) that this itexd goes by, as pages say. */
+enum { WIRE_QUERY_FILTERS = 19 };
+
 size_t wire_reply(uint8_t *buffer, uint64_t request, Itexd__V1__Reply *reply);
 size_t wire_refusal(uint8_t *buffer, uint64_t request, enum refusal refusal, const char *detail);
 size_t wire_event(uint8_t *buffer, const char *kind, const char *text);

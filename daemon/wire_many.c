@@ -11,8 +11,6 @@
 #define AROUND 8
 /* The same of a body, with its other fields. */
 #define AROUND_BODY 32
-/* The newest field of Query (proto/itexd.proto) that this itexd goes by. */
-#define NEWEST_FILTER 19
 
 static void fill_row(Itexd__V1__DecisionRow *row, const struct store_brief *from)
 {
@@ -59,7 +57,7 @@ size_t wire_rows(uint8_t *buffer, uint64_t request, const struct store_brief *ro
     page.before = before;
     page.has_left = page.has_filters = true;
     page.left = left;
-    page.filters = NEWEST_FILTER;
+    page.filters = WIRE_QUERY_FILTERS;
     reply.body_case = ITEXD__V1__REPLY__BODY_DECISION_ROWS;
     reply.decision_rows = &page;
     return wire_reply(buffer, request, &reply);
