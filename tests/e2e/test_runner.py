@@ -132,6 +132,23 @@ def test_an_interrupt_ends_it_as_without(folder):
     process.stdout.close()
 
 
+@pytest.mark.parametrize("call", [["{}/look.py", "a"], ["-m", "look"], ["look.py"], ["-c", "print(5)"]])
+def test_a_folder_that_is_gone(folder, call):
+    """A job's working directory may be removed, or not be in its container."""
+    remove = 'mkdir gone && cd gone && rmdir ../gone && exec "$@"'
+    arguments = [word.format(folder) for word in call]
+
+    def seen(*runner):
+        command = ["sh", "-c", remove, "sh", sys.executable, *runner, *arguments]
+        environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "PYTHONPATH": str(folder)}
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    assert seen(str(RUNNER)) == seen()
+
+
 def test_the_package_is_not_left_on_the_path(folder):
     (folder / "path.py").write_text("import sys\nprint(sys.path)\n")
     assert run(folder, RUNNER, "path.py") == run(folder, "path.py")

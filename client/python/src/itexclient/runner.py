@@ -71,8 +71,16 @@ def _code_of(path: str) -> types.CodeType:
         return compile(file.read(), path, "exec", dont_inherit=True)
 
 
+def _current_folder() -> str | None:
+    """None where it has been removed, or is outside of the root: Python gets along without."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
 def _run_script(name: str) -> None:
-    path = os.path.join(os.getcwd(), name)  # as Python itself names it
+    path = os.path.join(_current_folder() or "", name)  # as Python itself names it
     if os.path.isdir(path) or _is_archive(path):
         sys.path.insert(0, path)
         _new_main()
@@ -103,7 +111,8 @@ def _is_archive(path: str) -> bool:
 
 
 def _run_module(name: str) -> None:
-    _put_on_path(os.getcwd())
+    if (folder := _current_folder()) is not None:
+        _put_on_path(folder)
     _new_main()
     runpy._run_module_as_main(name)  # type: ignore[attr-defined]
 
