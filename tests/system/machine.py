@@ -242,7 +242,8 @@ class Machine:
     # ---- While it runs --------------------------------------------------------------------------------
 
     def _entered(self, user):
-        prefix = ["nsenter", f"--target={self.leader}", "--all", "--wd=/"]
+        # not --wd=/, which is the root of the machine outside
+        prefix = ["nsenter", f"--target={self.leader}", "--all", "env", "--chdir=/", "--"]
         return [*prefix, "runuser", "-u", user, "--"] if user else prefix
 
     @staticmethod
