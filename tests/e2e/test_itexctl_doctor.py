@@ -137,7 +137,7 @@ def test_nothing_is_wrong(whole, make_itexd, gpus):
 def test_text_says_what_is_simulated(gpus):
     result = ctl("doctor", env={**environment(gpus.env), "COLUMNS": "80"})
     assert result.stdout, result
-    assert max(map(len, result.stdout.splitlines())) <= 80
+    assert all(len(line) <= 80 or " " not in line.strip() for line in result.stdout.splitlines())
     assert re.search(r"^ok +SIMULATED Level Zero devices:", result.stdout, re.M)
     assert "\033" not in result.stdout
 
@@ -351,6 +351,43 @@ def test_a_degraded_service_tells_each_problem(make_itexd):
     assert told.layer("itexd-rules")[0]["level"] == "ok"
 
 
+def until(service, finding):
+    """Asks again until doctor says so: what it is about happens inside the service."""
+    deadline = time.monotonic() + TIMEOUT
+    while finding not in (told := doctor(socket_path=service.socket)):
+        assert time.monotonic() < deadline, told.findings
+    return told
+
+
+def test_a_worker_that_dies(make_itexd, gpus):
+    gpus.change("crash zeInit")
+    told = until(make_itexd(devices=gpus).start(), "worker-dies")
+    assert told["worker-dies"]["level"] == "warning"
+    assert "zeInit" in told["worker-dies"]["found"]
+
+
+def test_a_device_that_is_not_well(make_itexd, gpus):
+    service = make_itexd(devices=gpus, config={"sample_interval": "100ms"}).start()
+    service.ctl("devices")
+    gpus.change("set 0 temperature 150")
+    told = until(service, "service-device-unwell")
+    assert "degraded" in told["service-device-unwell"]["found"]
+    assert told["service-device-unwell"]["substitute"] == "SIMULATED"
+    assert told["service-devices"]["level"] == "ok"
+
+
+def test_a_service_without_a_device(make_itexd, device_root):
+    """One finding for it, though the service says so in two places."""
+    device_root.add_pci(0)
+    service = make_itexd(devices="auto", arguments=[device_root.argument]).start()
+    service.ctl("devices")
+    told = doctor(socket_path=service.socket)
+    assert told["service-sees-none"]["level"] == "error"
+    assert "kernel-driver: " in told["service-sees-none"]["found"]
+    assert len(told.layer("itexd-devices")) == 1
+    assert "service-degraded" not in told, told["service-degraded"]
+
+
 # ---- The kernel's layers -----------------------------------------------------------------------------------
 
 
@@ -427,6 +464,26 @@ def test_a_card_of_a_virtual_machine(device_root):
     told = root_doctor(device_root)
     assert told["kernel-driver-other"]["level"] == "warning"
     assert "1 of 2 cards" in told["kernel-driver-bound"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("record", "hung"), [("No error state collected\n", False), ("GPU HANG: ecode 12\n", True)]
+)
+def test_a_hang_that_the_kernel_has_recorded(device_root, record, hung):
+    device_root.add_pci(0)
+    device_root.bind(0, "i915")
+    device_root.add_drm(0)
+    (device_root.pci / device_root.address(0) / "drm" / "card0" / "error").write_text(record)
+    assert ("kernel-driver-hang" in root_doctor(device_root)) == hung
+
+
+def test_a_core_dump_of_xe(device_root):
+    device_root.add_pci(0)
+    device_root.bind(0)
+    device_root.add_drm(0)
+    assert "kernel-driver-hang" not in root_doctor(device_root)
+    (device_root.pci / device_root.address(0) / "devcoredump").mkdir()
+    assert root_doctor(device_root)["kernel-driver-hang"]["level"] == "warning"
 
 
 def test_render_nodes(device_root):

@@ -5,7 +5,9 @@
 #include "client/itexctl/doctor/machine.h"
 #include "client/itexctl/doctor/modules.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- Bound ----------------------------------------------------------------------------------------------------- */
 
@@ -26,6 +28,26 @@ static size_t count_bound(const struct layers_cards *cards, const char *name)
     for (size_t i = 0; i < cards->n; i++)
         n += strcmp(cards->items[i].sysfs.kernel_driver, name) == 0;
     return n;
+}
+
+/* The state of a hang is kept until somebody reads it: by i915 in "error", by xe as a core dump. */
+static void look_for_hang(struct doctor *doctor, const char *bdf, const struct sysfs_card *card)
+{
+    char path[PATH_MAX], line[64] = "";
+    const char *name = strrchr(card->card_node, '/');
+    if (!name)
+        return;
+    snprintf(path, sizeof(path), SYSFS_PCI "/%s/drm/%.20s/error", bdf, name + 1);
+    bool hung = machine_line(doctor, line, sizeof(line), path) && strncmp(line, "No error state", 14) != 0;
+    if (!hung && doctor_path(doctor, path, SYSFS_PCI "/%s/devcoredump", bdf))
+        hung = access(path, F_OK) == 0;
+    if (!hung)
+        return;
+    doctor_found(doctor, DOCTOR_WARNING, "kernel-driver-hang", "the kernel keeps the record of a hang of %s", bdf);
+    doctor_fix(doctor,
+               "dmesg says when; a job may have caused it; if it comes again, report it with that record (%s), "
+               "which writing to it clears",
+               line[0] ? "drm/card*/error" : "devcoredump/data");
 }
 
 /* ---- Not bound --------------------------------------------------------------------------------------------------- */
@@ -109,4 +131,6 @@ void machine_look_kernel_driver(struct doctor *doctor)
     }
     for (size_t i = 0; i < cards->n; i++)
         look_at_card(doctor, level, cards->items[i].bdf, cards->items[i].sysfs.kernel_driver);
+    for (size_t i = 0; i < cards->n; i++)
+        look_for_hang(doctor, cards->items[i].bdf, &cards->items[i].sysfs);
 }

@@ -38,6 +38,10 @@ static const struct problem {
      "itexctl rules list, then itexctl rules activate ID; what can be saved of the old file: sqlite3 FILE .recover"},
     {"rules:", "itexd-rules", .id = "rules-trouble", "itexctl rules list says which sets there are"},
     {"configuration:", "itexd", .id = "service-configuration", "itexd --check says where; then reload the service"},
+    {"device worker:", "itexd-devices", .id = "worker-trouble", "itexctl status says more; systemctl restart itexd"},
+    {"devices:", "itexd-devices", .id = "service-sees-none", "itexctl devices restart, when it is put right"},
+    {"device ", "itexd-devices", .id = "service-device-unwell",
+     "itexctl devices says how each is; put back into use by itself once it is well, else itexctl devices reset"},
     {"", "itexd", .id = "service-degraded", "itexctl status and journalctl -u itexd say more"},
 };
 
@@ -244,12 +248,19 @@ static void look_at_devices(struct doctor *doctor)
         return;
     }
     if (tell_worker(doctor, worker))
-        return;
+        return; /* which the service's own sentence says again */
     if (status->n_devices == 0 && worker->layer) {
         doctor_found(doctor, DOCTOR_ERROR, "service-sees-none", "itexd has no device to give: %s%s%s", worker->layer,
                      worker->detail ? ": " : "", worker->detail ? worker->detail : "");
         doctor_fix(doctor, "where the layers below are well, it is the service's own rights: see the drop-ins in "
                            "itexd(8); then itexctl devices restart");
+        return;
+    }
+    tell_problems(doctor);
+    if (status->n_devices == 0) {
+        doctor_found(doctor, DOCTOR_INFO, "service-looking", "none yet: worker %s",
+                     worker->state ? worker->state : "?");
+        doctor_fix(doctor, "it has only just started; itexctl devices waits until it has looked");
         return;
     }
     doctor_found(doctor, DOCTOR_OK, "service-devices", "%u, %u lease%s, %u waiting; worker %s, %u restarts",
