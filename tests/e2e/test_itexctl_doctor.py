@@ -376,10 +376,17 @@ def test_a_device_that_is_not_well(make_itexd, gpus):
     assert told["service-devices"]["level"] == "ok"
 
 
-def test_a_service_without_a_device(make_itexd, device_root):
+def test_a_service_without_a_device(make_itexd, device_root, tmp_path):
     """One finding for it, though the service says so in two places."""
     device_root.add_pci(0)
-    service = make_itexd(devices="auto", arguments=[device_root.argument]).start()
+    tmp_path.chmod(0o755)
+    (tmp_path / "libze_loader.so.1").write_text("no library\n")
+    worker = " ".join(
+        f"{name}={value}" for name, value in {**INSTRUMENTED, "LD_LIBRARY_PATH": tmp_path}.items()
+    )
+    service = make_itexd(
+        devices="auto", arguments=[device_root.argument, f"--worker-environment={worker}"]
+    ).start()
     service.ctl("devices")
     told = doctor(socket_path=service.socket)
     assert told["service-sees-none"]["level"] == "error"
