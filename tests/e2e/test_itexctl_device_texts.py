@@ -298,7 +298,7 @@ def test_run_sets_the_lease_and_says_whose_device(played):
         devices=[pb.Device(bdf="0000:3a:00.0", tile=t, name="GPU") for t in range(2)],
         lease=lease(local_device=1),
     )
-    service = played(resolve=given, accept=pb.Done(), explain=given)
+    service = played(resolve=given, accept=pb.Done(), explain=given, status=pb.Status())
     result = ask(service, "run", "--", "sh", "-c", "echo $ITEXD_LEASE $ITEXD_LOCAL_DEVICE $ZE_AFFINITY_MASK")
     assert result.stdout == "7 1 0\n"
     assert result.stderr.startswith("itexctl: SIMULATED fixed: mode npd")
@@ -462,10 +462,11 @@ def test_completion_knows_devices_and_commands(played):
     )
 
     def complete(*words):
-        return ask(service, "complete", "--", *words).stdout.split()
+        lines = ask(service, "__complete", "--", *words).stdout.splitlines()
+        return [line.partition("\t")[0] for line in lines]
 
     assert complete("devices", "") == ["drain", "undrain", "reset", "restart", "3", "4"]
-    assert complete("devices", "dr") == ["drain", "3", "4"]
+    assert complete("devices", "dr") == ["drain"]
     assert complete("devices", "drain", "") == ["3", "4"]
     assert complete("devices", "reset", "--f") == ["--force", "--format"]
     assert complete("devices", "--j") == ["--json"]
