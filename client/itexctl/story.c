@@ -8,10 +8,42 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
-static void tell_who(const struct printer *printer, const Itexd__V1__Decision *decision)
+/* People remember "last Tuesday, after lunch". */
+static const char *local_time(uint64_t ms, char text[TIME_TEXT_SIZE])
 {
-    char time[TIME_TEXT_SIZE], who[96] = "somebody";
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm broken;
+    if (!localtime_r(&seconds, &broken) || strftime(text, TIME_TEXT_SIZE, "%A %H:%M %Z", &broken) == 0)
+        return "?";
+    return text;
+}
+
+/* Whether the rules have changed since. */
+static void tell_rule_set(const struct printer *printer, const Itexd__V1__Decision *decision,
+                          const struct story_extras *extras)
+{
+    const Itexd__V1__RuleSetName *set = decision->ruleset, *in_force = extras->in_force;
+    if (!set)
+        return;
+    print_fieldf(printer, "rules", "set %" PRIu64 ", %s, digest %.12s, policy %s", set->id,
+                 set->name ? set->name : "unnamed", set->digest ? set->digest : "?",
+                 decision->policy ? decision->policy : "?");
+    if (!in_force)
+        return;
+    if (in_force->id == set->id)
+        print_field(printer, "", "The same set is in force now.");
+    else
+        print_fieldf(printer, "", "Now set %" PRIu64 ", %s, is in force%s", in_force->id,
+                     in_force->name ? in_force->name : "unnamed",
+                     extras->now ? "; see below." : "; explain --now tells what it would decide.");
+}
+
+static void tell_who(const struct printer *printer, const Itexd__V1__Decision *decision,
+                     const struct story_extras *extras)
+{
+    char time[TIME_TEXT_SIZE], local[TIME_TEXT_SIZE], who[96] = "somebody";
     const Itexd__V1__Peer *peer = decision->peer;
     const struct passwd *user = peer && peer->has_uid ? getpwuid(peer->uid) : NULL;
     if (user)
@@ -20,15 +52,12 @@ static void tell_who(const struct printer *printer, const Itexd__V1__Decision *d
         snprintf(who, sizeof(who), "uid %u", peer->uid);
     print_fieldf(printer, "asked by", "%s, process %d", who, peer && peer->has_pid ? peer->pid : 0);
     if (decision->has_time_ms)
-        print_field(printer, "when", time_text(decision->time_ms, time));
+        print_fieldf(printer, "when", "%s (%s)", time_text(decision->time_ms, time),
+                     local_time(decision->time_ms, local));
     if (decision->job)
         print_fieldf(printer, "job", "%s%s%s", decision->job, decision->step ? ", step " : "",
                      decision->step ? decision->step : "");
-    if (decision->ruleset)
-        print_fieldf(printer, "rules", "set %" PRIu64 ", %s, digest %.12s, policy %s", decision->ruleset->id,
-                     decision->ruleset->name ? decision->ruleset->name : "unnamed",
-                     decision->ruleset->digest ? decision->ruleset->digest : "?",
-                     decision->policy ? decision->policy : "?");
+    tell_rule_set(printer, decision, extras);
 }
 
 /* A longer value is longer than anybody reads. */
@@ -174,17 +203,23 @@ static void tell_result(const struct printer *printer, const Itexd__V1__Decision
     }
     print_devices(printer, decision);
     if (decision->observed)
-        print_fieldf(printer, "observed", "mode %s, %u devices: %s",
+        print_fieldf(printer, "observed", "mode %s, %u device%s: %s",
                      decision->observed->mode ? decision->observed->mode : "?", decision->observed->devices,
+                     decision->observed->devices == 1 ? "" : "s",
                      decision->observed->match ? "as decided" : "not as decided");
+    else if (decision->state && strcmp(decision->state, "accepted") == 0)
+        print_field(printer, "observed", "nothing: the job has not reported");
+    tell_mismatch(printer, decision);
 }
 
-void print_story(const struct printer *printer, const Itexd__V1__Decision *decision)
+void print_story(const struct printer *printer, const Itexd__V1__Decision *decision, const struct story_extras *extras)
 {
     if (decision->has_id && decision->id)
         fprintf(printer->out, "%sDecision %" PRIu64 "%s\n", tone_start(printer, TONE_BOLD), decision->id,
                 tone_end(printer));
-    tell_who(printer, decision);
+    tell_who(printer, decision, extras);
+    fputc('\n', printer->out);
+    tell_in_short(printer, decision);
     fputc('\n', printer->out);
     tell_what_it_brought(printer, decision);
     fputc('\n', printer->out);
@@ -196,4 +231,5 @@ void print_story(const struct printer *printer, const Itexd__V1__Decision *decis
     if (decision->outcome->n_env > 0 || decision->outcome->n_obligations > 0)
         fputc('\n', printer->out);
     tell_result(printer, decision);
+    tell_now(printer, decision, extras);
 }
