@@ -1,5 +1,4 @@
 /* itexctl explain DECISION: the story of a decision, or of the newest one of a job. */
-#include "client/itexctl/decide.h"
 #include "client/itexctl/output.h"
 #include "client/itexctl/rule_input.h"
 #include "client/itexctl/service.h"
@@ -8,7 +7,8 @@
 #include "daemon/decision/decision.h"
 #include "proto/cleanup.h"
 
-#include <inttypes.h>
+#include <errno.h>
+#include <stdlib.h>
 
 struct explain_values {
     const char *job;
@@ -81,33 +81,42 @@ static int fetch_status(const struct explain_values *values, struct connection *
     return service_call(connection, &request, -1, timeout_of(values), ITEXD__V1__REPLY__BODY_STATUS, reply, failure);
 }
 
-static void request_freep(Itexd__V1__Resolve **request)
+static void outcome_freep(Itexd__V1__Outcome **outcome)
 {
-    if (*request)
-        itexd__v1__resolve__free_unpacked(*request, NULL);
+    if (*outcome)
+        itexd__v1__outcome__free_unpacked(*outcome, NULL);
 }
 
-static void decision_freep(Itexd__V1__Decision **decision)
+static int outcome_of(const struct resolution *resolution, Itexd__V1__Outcome **outcome, struct failure *failure)
 {
-    if (*decision)
-        itexd__v1__decision__free_unpacked(*decision, NULL);
+    CLEANUP(freep) uint8_t *data = NULL;
+    size_t size = 0;
+    if (decision_pack_outcome(resolution, NULL, 0, &data, &size) == 0)
+        *outcome = itexd__v1__outcome__unpack(NULL, size, data);
+    return *outcome ? 0 : failure_set(failure, EXIT_INTERNAL, "out of memory");
 }
 
 /* Resolved here, from what was kept of the job: a question to the service would be another decision. */
-static int decide_now(struct connection *connection, const Itexd__V1__Decision *decision, Itexd__V1__Decision **now,
+static int decide_now(struct connection *connection, const Itexd__V1__Decision *decision, Itexd__V1__Outcome **now,
                       struct failure *failure)
 {
     CLEANUP(rule_files_clear) struct rule_files files = RULE_FILES_INIT;
     CLEANUP(rules_freep) struct rules *rules = NULL;
-    CLEANUP(request_freep) Itexd__V1__Resolve *request = NULL;
+    CLEANUP(resolution_free) struct resolution resolution = RESOLUTION_INIT;
+    char error[512] = "";
     if (!decision->facts)
         return failure_set(failure, EXIT_UNAVAILABLE, "itexd did not say which facts it decided by");
     if (service_rule_files(connection, 0, ADMIN_TIMEOUT_MS, &files, NULL, failure) < 0 ||
         compile_rules(&files, &rules, failure) < 0)
         return -1;
-    if (decision_request_from_facts(decision->facts, decision->policy, &request) < 0)
+    int r =
+        decision_replay(rules_compiled(rules), decision->facts, decision->policy, &resolution, error, sizeof(error));
+    if (r == -ENOMEM)
         return failure_set(failure, EXIT_INTERNAL, "out of memory");
-    return decide_by_rules(rules, false, request, now, failure);
+    if (r < 0)
+        return failure_set(failure, EXIT_NEGATIVE, "what the rules in force now would decide cannot be told: %s",
+                           error);
+    return outcome_of(&resolution, now, failure);
 }
 
 static int tell(struct context *context, struct connection *connection, const Itexd__V1__Decision *decision,
@@ -115,7 +124,7 @@ static int tell(struct context *context, struct connection *connection, const It
 {
     const struct explain_values *values = context->values;
     CLEANUP(service_reply_freep) Itexd__V1__Reply *status = NULL;
-    CLEANUP(decision_freep) Itexd__V1__Decision *now = NULL;
+    CLEANUP(outcome_freep) Itexd__V1__Outcome *now = NULL;
     if (!decision->outcome)
         return failure_set(failure, EXIT_UNAVAILABLE, "itexd answered with a decision that says nothing");
     if (fetch_status(values, connection, &status, failure) < 0 ||

@@ -166,12 +166,34 @@ static void tell_rules(const struct printer *printer, const Itexd__V1__Outcome *
                         "job's own part below, or was left to the job.");
 }
 
-static void tell_changes(const struct printer *printer, const Itexd__V1__Outcome *outcome)
+static bool is_of_lease(const Itexd__V1__Facts *facts, const char *name)
+{
+    for (size_t i = 0; facts && i < facts->n_lease_env; i++)
+        if (facts->lease_env[i]->name && strcmp(facts->lease_env[i]->name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Those that came with devices, or the others. */
+static void tell_variables(const struct printer *printer, const char *label, const Itexd__V1__Outcome *outcome,
+                           const Itexd__V1__Facts *facts, bool of_lease)
+{
+    for (size_t i = 0; i < outcome->n_env; i++) {
+        if (is_of_lease(facts, outcome->env[i]->name ? outcome->env[i]->name : "") != of_lease)
+            continue;
+        print_changes(printer, label, &outcome->env[i], 1);
+        label = "";
+    }
+}
+
+static void tell_changes(const struct printer *printer, const Itexd__V1__Outcome *outcome,
+                         const Itexd__V1__Facts *facts)
 {
     if (outcome->n_env == 0 && outcome->n_obligations == 0)
         return;
     print_heading(printer, TONE_BOLD, "What was done about it");
-    print_changes(printer, "environment", outcome->env, outcome->n_env);
+    tell_variables(printer, "environment", outcome, facts, false);
+    tell_variables(printer, "for devices", outcome, facts, true);
     print_obligations(printer, "job's part", outcome->obligations, outcome->n_obligations);
 }
 
@@ -227,7 +249,7 @@ void print_story(const struct printer *printer, const Itexd__V1__Decision *decis
     fputc('\n', printer->out);
     tell_rules(printer, decision->outcome);
     fputc('\n', printer->out);
-    tell_changes(printer, decision->outcome);
+    tell_changes(printer, decision->outcome, decision->facts);
     if (decision->outcome->n_env > 0 || decision->outcome->n_obligations > 0)
         fputc('\n', printer->out);
     tell_result(printer, decision);

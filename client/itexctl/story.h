@@ -7,7 +7,7 @@
 /* What is told besides the decision; each may be NULL. */
 struct story_extras {
     const Itexd__V1__RuleSetName *in_force;
-    const Itexd__V1__Decision *now; /* what the set in force would decide */
+    const Itexd__V1__Outcome *now; /* what the set in force would decide */
 };
 
 void print_story(const struct printer *printer, const Itexd__V1__Decision *decision, const struct story_extras *extras);

@@ -83,5 +83,5 @@ void tell_now(const struct printer *printer, const Itexd__V1__Decision *decision
         return;
     fputc('\n', printer->out);
     print_heading(printer, TONE_BOLD, heading);
-    tell_difference(printer, decision->outcome, extras->now->outcome);
+    tell_difference(printer, decision->outcome, extras->now);
 }
