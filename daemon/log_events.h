@@ -146,13 +146,13 @@ enum log_level { LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFO = 6, L
     X(DECISION_UNDELIVERED, "decision-undelivered", "", "2af6e871121f4df5b6d98d05a4c5cffe", LOG_NOTICE,                \
       "decision lease uid why",                                                                                        \
       "The offer of lease {lease} to a job of uid {uid} was not accepted: {why}[ (decision {decision})]")              \
-    X(REPORT, "report", "", "31793f9fd6eb4f44b2f87e0b37bb0bc6", LOG_INFO, "decision uid pid job got",                  \
+    X(REPORT, "report", "", "31793f9fd6eb4f44b2f87e0b37bb0bc6", LOG_INFO, "decision uid pid job got recorded",         \
       "Job[ {job}] of uid {uid} (pid {pid}) got mode {got} (decision {decision})")                                     \
     X(MODE_MISMATCH, "mode-mismatch", "", "5aa0cc4d95c948eaaae8b90301f48569", LOG_WARNING,                             \
-      "decision uid pid job promised got",                                                                             \
+      "decision uid pid job promised got recorded",                                                                    \
       "Job[ {job}] of uid {uid} (pid {pid}) got mode {got} where {promised} was decided (decision {decision})")        \
     X(DEVICE_MISMATCH, "device-mismatch", "", "8a4739ea629742728797d5fd1d0932a3", LOG_WARNING,                         \
-      "decision uid pid job promised got",                                                                             \
+      "decision uid pid job promised got recorded",                                                                    \
       "Job[ {job}] of uid {uid} (pid {pid}) sees {got} devices where {promised} were leased (decision {decision})")    \
     X(LEASE_GRANTED, "lease-granted", "", "43fbff02406d4b9b95726ec4229d8a38", LOG_INFO, "lease uid job units device",  \
       "Lease {lease} was granted to[ job {job} of] uid {uid}: {device}")                                               \

@@ -176,6 +176,8 @@ struct report {
     int64_t devices;          /* -1: not told */
     int64_t promised_devices; /* -1: none were */
     bool match;
+    char *job; /* of the decision; NULL: none */
+    uint32_t uid;
 };
 
 static void report_free(void *state)
@@ -184,6 +186,7 @@ static void report_free(void *state)
 
     free(report->mode);
     free(report->promised);
+    free(report->job);
     free(report);
 }
 
@@ -203,12 +206,32 @@ static void reply_report(struct call *call)
     call_reply(call, &reply);
 }
 
+static void log_report(const struct call *call, bool recorded)
+{
+    const struct report *report = call->state;
+    const struct log_value decision = LOG_NUMBER(FIELD_DECISION, call->about), uid = LOG_NUMBER(FIELD_UID, report->uid),
+                           pid = LOG_NUMBER(FIELD_PID, call->who.pid), job = LOG_TEXT(FIELD_JOB, report->job),
+                           written = LOG_TEXT(FIELD_RECORDED, recorded ? "yes" : "no");
+
+    if (report->match)
+        log_event(EVENT_REPORT, decision, uid, pid, job, LOG_TEXT(FIELD_GOT_MODE, report->mode), written);
+    else if (report->promised && strcmp(report->promised, report->mode) != 0)
+        log_event(EVENT_MODE_MISMATCH, decision, uid, pid, job, LOG_TEXT(FIELD_PROMISED_MODE, report->promised),
+                  LOG_TEXT(FIELD_GOT_MODE, report->mode), written);
+    else
+        log_event(EVENT_DEVICE_MISMATCH, decision, uid, pid, job,
+                  LOG_NUMBER(FIELD_PROMISED_DEVICES, report->promised_devices),
+                  LOG_NUMBER(FIELD_GOT_DEVICES, report->devices), written);
+}
+
 static void on_report_written(void *context, int status, uint64_t id)
 {
     struct call *call = context;
 
     (void)id;
-    if (status < 0 && status != -EALREADY) /* another report was faster: it stands, this one is only answered */
+    if (status != -EALREADY) /* another report was faster: it stands, this one is only answered */
+        log_report(call, status == 0);
+    if (status < 0 && status != -EALREADY)
         past_refuse_store(call);
     else
         reply_report(call);
@@ -218,26 +241,12 @@ static void on_report_written(void *context, int status, uint64_t id)
 static void compare(struct report *report, const struct store_decision *row)
 {
     report->promised = row->mode ? strdup(row->mode) : NULL;
+    report->job = row->job ? strdup(row->job) : NULL;
+    report->uid = row->uid;
     report->promised_devices = row->lease != 0 ? (int64_t)row->n_units : -1;
     report->match =
         (!row->mode || strcmp(row->mode, report->mode) == 0) &&
         (report->devices < 0 || report->promised_devices < 0 || report->devices == report->promised_devices);
-}
-
-static void log_report(const struct call *call, const struct report *report, const struct store_decision *row)
-{
-    const struct log_value decision = LOG_NUMBER(FIELD_DECISION, row->id), uid = LOG_NUMBER(FIELD_UID, row->uid),
-                           pid = LOG_NUMBER(FIELD_PID, call->who.pid), job = LOG_TEXT(FIELD_JOB, row->job);
-
-    if (report->match)
-        log_event(EVENT_REPORT, decision, uid, pid, job, LOG_TEXT(FIELD_GOT_MODE, report->mode));
-    else if (row->mode && strcmp(row->mode, report->mode) != 0)
-        log_event(EVENT_MODE_MISMATCH, decision, uid, pid, job, LOG_TEXT(FIELD_PROMISED_MODE, row->mode),
-                  LOG_TEXT(FIELD_GOT_MODE, report->mode));
-    else
-        log_event(EVENT_DEVICE_MISMATCH, decision, uid, pid, job,
-                  LOG_NUMBER(FIELD_PROMISED_DEVICES, report->promised_devices),
-                  LOG_NUMBER(FIELD_GOT_DEVICES, report->devices));
 }
 
 static void on_report_row(void *context, int status, const struct store_decision *rows, size_t n_rows, uint64_t before)
@@ -259,10 +268,11 @@ static void on_report_row(void *context, int status, const struct store_decision
         reply_report(call);
         return;
     }
-    log_report(call, report, row);
     if (store_put_report(call->service->store, row->id, report->mode, report->devices, report->match, on_report_written,
-                         call) < 0)
+                         call) < 0) {
+        log_report(call, false);
         call_refuse(call, REFUSED_WRITES, NULL);
+    }
 }
 
 void past_report(struct call *call, const Itexd__V1__Report *request)

@@ -68,7 +68,7 @@ def calls():
             which = words.split(",")[0]
             # a value that was made before the call stands there by its own name
             for name, made in re.findall(r"\b(\w+) = (LOG_\w+\([^;]*?\))(?=[,;])", text):
-                words = re.sub(rf"(?<=, ){name}(?=[,)\s])", made, words)
+                words = re.sub(rf"(?<=, ){name}(?=[,)\s]|$)", made, words)
             yield path.name, which, re.findall(r"\bFIELD_(\w+)", words)
 
 
