@@ -61,8 +61,8 @@ class Told:
 
 
 LAYERS = [
-    "pci", "kernel-driver", "render-node", "render-rights", "device-cgroup", "shm", "limits", "loader",
-    "driver-library", "devices", "environment",
+    "user", "pci", "kernel-driver", "render-node", "render-rights", "device-cgroup", "shm", "limits",
+    "loader", "driver-library", "devices", "environment",
 ]  # fmt: skip
 
 
@@ -248,6 +248,7 @@ def test_the_database_is_damaged(make_itexd):
     damaged = told["database-damaged"]
     assert (damaged["layer"], damaged["level"]) == ("itexd-database", "warning")
     assert str(service.database) in damaged["found"]
+    assert "database-moved-aside" not in told, "once is enough"
     assert ctl("doctor", "--strict", env=environment(socket_path=service.socket)).returncode == 1
     (active,) = [
         s for s in map(json.loads, service.ctl("rules", "list", "--json").stdout.splitlines()) if s["active"]
@@ -364,6 +365,7 @@ def test_a_worker_that_dies(make_itexd, gpus):
     told = until(make_itexd(devices=gpus).start(), "worker-dies")
     assert told["worker-dies"]["level"] == "warning"
     assert "zeInit" in told["worker-dies"]["found"]
+    assert len(told.layer("itexd-devices")) == 1, "the service's sentence says the same"
 
 
 def test_a_device_that_is_not_well(make_itexd, gpus):
@@ -505,12 +507,53 @@ def test_render_nodes(device_root):
     assert "a file" in root_doctor(device_root)["render-node-wrong"]["found"]
 
 
+def test_a_node_of_one_of_two_cards(device_root, as_root):
+    for i in range(2):
+        device_root.add_card(i)
+    device_root.render_node(1).unlink()
+    told = root_doctor(device_root)
+    assert told["render-node-missing"]["level"] == "warning"
+    assert told["render-node-found"]["level"] == "ok"
+
+
 def test_a_node_of_another_number(device_root, as_root):
     device_root.add_card(0)
     (device_root.pci / device_root.address(0) / "drm" / "renderD128" / "dev").write_text("226:128\n")
     told = root_doctor(device_root)
     assert "device 1:3" in told["render-node-wrong"]["found"]
     assert "226:128" in told["render-node-wrong"]["found"]
+
+
+def test_a_group_that_the_session_has_not_yet(whole, tmp_path):
+    """Whoever is in the group by the database, and whoever is not."""
+    for node in whole.root.nodes(0):
+        node.chmod(0o660)
+    groups = tmp_path / "group"
+    whole.mounts.append(f'mount --bind "{groups}" /etc/group')
+    groups.write_text("gpus:x:4711:nobody\nnogroup:x:65534:\n")
+    told = whole.look(user=NOBODY)
+    assert told.machine_errors() == ["render-session"]
+    assert told["render-session"]["fix"] == "log in anew, or: newgrp gpus"
+    assert "render-opens" in whole.look("--user", "nobody"), "who logs in now has it"
+    groups.write_text("gpus:x:4711:\nnogroup:x:65534:\n")
+    told = whole.look(user=NOBODY)
+    assert told.machine_errors() == ["render-denied"]
+    assert told["render-denied"]["fix"].startswith("usermod -aG gpus nobody")
+
+
+def test_a_user_database_that_does_not_answer(whole, tmp_path):
+    """It costs its time, and no more."""
+    os.mkfifo(tmp_path / "passwd")
+    whole.mounts.append(f'mount --bind "{tmp_path}/passwd" /etc/passwd')
+    command = [ITEXCTL, "doctor", "--timeout", "1s"]
+    named = whole.run([*command, "--user", "nobody"], env=environment(), timeout=TIMEOUT)
+    assert (named.returncode, named.stdout) == (75, "")
+    assert "does not answer" in named.stderr
+    told = whole.look("--timeout", f"{3 * SLOW}s")
+    assert told.whole["user"] == {"name": "uid 0", "uid": 0}
+    assert told["user-database-silent"]["level"] == "warning"
+    assert told["render-opens"]["level"] == "ok", "there is time left for the layers"
+    assert "render-opens" in whole.look("--node"), "which asks for nobody's name"
 
 
 def test_a_node_without_a_group(device_root, as_root):
@@ -546,6 +589,7 @@ def test_a_leased_device(device_root, as_root):
     [
         (["u:65534:rw"], True),
         (["u:65534:r"], False),
+        (["u:65534:rw", "m::r"], False),
         (["g:65534:rw"], True),
         (["g:65534:rw", "m::r"], False),
         (["u:4712:rw"], False),
@@ -666,6 +710,15 @@ def test_a_driver_that_needs_what_is_not_there(tmp_path):
     assert told["driver-library-broken"]["level"] == "error"
 
 
+def test_an_alternative_driver_that_is_none(tmp_path):
+    absent, broken = tmp_path / "absent.so", tmp_path / "broken.so"
+    broken.write_text("no library\n")
+    told = doctor(env={"ZE_ENABLE_ALT_DRIVERS": f"{absent},{broken}"})
+    assert str(absent) in told["driver-library-missing"]["found"]
+    assert str(broken) in told["driver-library-broken"]["found"]
+    assert told["driver-library-missing"]["substitute"] == "SIMULATED"
+
+
 def test_a_driver_that_finds_nothing(simulated):
     none = simulated(cards=0)
     told = doctor(env=none.env)
@@ -737,6 +790,11 @@ def test_wrong_use(arguments):
     result = ctl("doctor", *arguments)
     assert (result.returncode, result.stdout) == (2, ""), result
     assert result.stderr.startswith("itexctl: ")
+
+
+def test_the_caller(as_root):
+    assert doctor(user=NOBODY)["user-known"]["found"] == "nobody, uid 65534, groups 65534"
+    assert doctor(user=4713)["user-unknown"]["level"] == "info"
 
 
 def test_a_user_by_number():

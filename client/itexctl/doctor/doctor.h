@@ -39,9 +39,10 @@ struct doctor_user {
     gid_t gid;
     gid_t *groups; /* supplementary ones too: of this process, or the database's for --user */
     size_t n_groups;
-    gid_t *listed; /* those that the database has for the caller */
+    gid_t *listed; /* those that the database has for the caller; NULL: it has no such user */
     size_t n_listed;
-    bool other; /* --user: it is not this process */
+    bool other;  /* --user: it is not this process */
+    bool silent; /* the database did not answer */
 };
 
 /* ---- What is found ------------------------------------------------------------------------------------------- */

@@ -34,6 +34,7 @@ bool machine_line(const struct doctor *doctor, char *text, size_t size, const ch
 
 /* ---- The layers, a file for each ------------------------------------------------------------------------------- */
 
+void machine_look_user(struct doctor *doctor);
 void machine_look_pci(struct doctor *doctor);
 void machine_look_kernel_driver(struct doctor *doctor);
 void machine_look_render_node(struct doctor *doctor);

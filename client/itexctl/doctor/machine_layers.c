@@ -18,6 +18,7 @@ static const char *const needs_loader[] = {"loader", NULL};
 static const char *const needs_all[] = {"render-rights", "device-cgroup", "driver-library", NULL};
 
 const struct doctor_layer doctor_machine_layers[] = {
+    {"user", "user", NULL, false, machine_look_user},
     {"pci", "PCI devices", NULL, true, machine_look_pci},
     {"kernel-driver", "kernel driver", needs_pci, true, machine_look_kernel_driver},
     {"render-node", "render nodes", needs_driver, true, machine_look_render_node},

@@ -101,7 +101,7 @@ static int take_own(struct doctor_user *user, const struct entry *entry)
     else if (entry->found)
         user->home = strdup(entry->home);
     int r = user->name ? own_groups(user) : -ENOMEM;
-    return r < 0 ? r : database_groups(entry, &user->listed, &user->n_listed);
+    return r < 0 || !entry->found ? r : database_groups(entry, &user->listed, &user->n_listed);
 }
 
 static int take_other(struct doctor_user *user, const struct entry *entry)
@@ -121,15 +121,16 @@ static int ask_database(struct doctor *doctor, struct entry *entry)
     const char *name = doctor->options->user;
     struct lookup lookup = {.name = name, .uid = geteuid(), .entry = entry};
     CLEANUP(freep) struct child_result *result = malloc(sizeof(*result));
-    int timeout = doctor_left_ms(doctor, NAME_SERVICE_MS);
+    int third = doctor_left_ms(doctor, 3 * NAME_SERVICE_MS) / 3; /* the layers want time, too */
     if (!result)
         return -ENOMEM;
-    int r = child_run(look_up, &lookup, timeout > 0 ? timeout : 1, result);
+    int r = child_run(look_up, &lookup, third > 0 ? third : 1, result);
     if (r < 0)
         return r;
     if (result->end == CHILD_EXITED)
         return 0;
     entry->found = false;
+    doctor->user.silent = true;
     return name ? -ETIMEDOUT : 0;
 }
 
