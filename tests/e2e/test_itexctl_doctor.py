@@ -26,6 +26,7 @@ from machine import Machine, need_namespaces
 from worker_process import EMULATED
 
 LEVELS = ["ok", "info", "skipped", "warning", "error"]
+NOWHERE = "/tmp/itexd-has-no-such/socket"
 CODE = SOURCE / "client" / "itexctl" / "doctor"
 
 
@@ -66,7 +67,7 @@ LAYERS = [
 ]  # fmt: skip
 
 
-def environment(env=None, socket_path="/nonexistent/itexd.sock"):
+def environment(env=None, socket_path=NOWHERE):
     return {
         **INSTRUMENTED,
         "PATH": os.environ["PATH"],
@@ -77,7 +78,7 @@ def environment(env=None, socket_path="/nonexistent/itexd.sock"):
     }
 
 
-def doctor(*arguments, env=None, socket_path="/nonexistent/itexd.sock", **options):
+def doctor(*arguments, env=None, socket_path=NOWHERE, **options):
     return Told(ctl("doctor", "--json", *arguments, env=environment(env, socket_path), **options))
 
 
@@ -90,7 +91,7 @@ def whole(device_root):
         node.chmod(0o666)
     machine = Machine(device_root)
 
-    def look(*arguments, env=None, user=None, within=(), socket_path="/nonexistent/itexd.sock"):
+    def look(*arguments, env=None, user=None, within=(), socket_path=NOWHERE):
         become = (
             ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"] if user is not None else []
         )
@@ -745,7 +746,7 @@ def test_a_card_that_the_driver_leaves_out(whole, gpus, tmp_path):
 # ---- --node ------------------------------------------------------------------------------------------------
 
 
-def node_line(*arguments, env=None, socket_path="/nonexistent/itexd.sock"):
+def node_line(*arguments, env=None, socket_path=NOWHERE):
     result = ctl("doctor", "--node", *arguments, env=environment(env, socket_path))
     assert len(result.stdout.splitlines()) == 1, result
     return result.returncode, result.stdout

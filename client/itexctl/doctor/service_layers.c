@@ -75,7 +75,7 @@ static size_t tell_problems(struct doctor *doctor)
 static void tell_absent(struct doctor *doctor, const char *path, const char *error)
 {
     struct stat status;
-    if (stat(path, &status) < 0 && errno == ENOENT) {
+    if (stat(path, &status) < 0 && (errno == ENOENT || errno == ENOTDIR)) {
         doctor_found(doctor, DOCTOR_ERROR, "service-no-socket", "there is no %s: jobs run without itexd, unchecked",
                      path);
         doctor_fix(doctor, "systemctl enable --now itexd.socket; in a container: mount the directory of the socket; a "
