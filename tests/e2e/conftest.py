@@ -7,10 +7,12 @@ import tempfile
 from pathlib import Path
 
 import asking
+import doctoring
 import harness
 import pytest
 import valgrind
 from device_root import DeviceRoot
+from machine import need_namespaces
 
 
 def pytest_addoption(parser):
@@ -57,6 +59,13 @@ def device_root():
     with tempfile.TemporaryDirectory(prefix="itexd-root-", dir="/tmp") as directory:
         os.chmod(directory, 0o755)
         yield DeviceRoot(Path(directory))
+
+
+@pytest.fixture
+def whole(device_root):
+    """A machine with a card that everybody may use, for one command of its own at a time."""
+    need_namespaces()
+    return doctoring.WholeMachine(device_root)
 
 
 @pytest.fixture
