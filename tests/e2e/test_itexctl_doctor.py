@@ -230,7 +230,11 @@ class Other:
 
 @pytest.mark.parametrize(
     ("major", "minimum", "finding", "level"),
-    [(9, 9, "service-incompatible", "error"), (9, 1, "service-other-version", "info")],
+    [
+        (9, 9, "service-incompatible", "error"),
+        (0, 0, "service-incompatible", "error"),
+        (9, 1, "service-other-version", "info"),
+    ],
 )
 def test_a_service_of_another_version(tmp_path, major, minimum, finding, level):
     path = tmp_path / "itexd.sock"
@@ -241,7 +245,7 @@ def test_a_service_of_another_version(tmp_path, major, minimum, finding, level):
     )
     told = doctor(socket_path=path)
     assert told[finding]["level"] == level
-    assert "9" in told[finding]["found"]
+    assert str(major) in told[finding]["found"]
 
 
 def test_what_listens_is_not_itexd(tmp_path):

@@ -1,6 +1,6 @@
 """itexctl doctor on machines broken in one place each: kernel, nodes, rights, memory, limits, libraries.
 
-As in test_itexctl_doctor.py real over simulated: mounts, users, limits and control groups of the command's own.
+As in test_itexctl_doctor.py, real over simulated: mounts, users, limits, control groups of the command alone.
 What the kernel has in sys and proc is below a device root.
 """
 
