@@ -548,6 +548,7 @@ def ctl(*arguments, socket_path=None, env=None, user=None, binary=False, timeout
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "LANG": "C.UTF-8",
         "ITEXD_PYTHON_DIR": str(PACKAGE),
+        "ITEXD_VERSIONS": str(SOURCE / "db" / "versions.yaml"),
         "XDG_CACHE_HOME": KEPT.name,
         **(env or {}),
     }
