@@ -46,7 +46,8 @@ struct distribution *python_first(struct doctor_python *python, const char *cons
     struct distribution *first = NULL;
     for (; *names; names++) {
         struct distribution *found = distribution_find(&python->installation, *names, NULL);
-        if (found && (!first || found < first)) /* in the order of imports */
+        /* in the order of imports; in one folder the usual name counts */
+        if (found && (!first || (found->folder != first->folder && found < first)))
             first = found;
     }
     return first;
