@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import textwrap
 
 import pytest
-from harness import ITEXCTL, SOURCE, TIMEOUT, ctl
+from harness import ITEXCTL, TIMEOUT, ctl
 
 
 @pytest.fixture(scope="module")
@@ -108,16 +107,6 @@ def test_a_table_of_decisions_fits(service, columns):
     assert all(line[start - 1] == " " for line in lines), lines
     assert any(line[start:].startswith("keras") for line in lines)
     assert (job in lines[1]) == (columns == 200)
-
-
-def test_the_readme_shows_what_is_printed(service):
-    readme = (SOURCE / "README.md").read_text()
-    command, shown = re.search(r"^    \$ itexctl (resolve .*)\n((?:    .*\n|\n)+)", readme, re.M).groups()
-    printed = service.ctl(*command.split(), "--clean-env").stdout
-    told = textwrap.dedent(shown).strip()
-    assert re.sub(r"(decision|explain) \d+", r"\1 N", printed.strip()) == re.sub(
-        r"(decision|explain) 1\b", r"\1 N", told
-    )
 
 
 def test_nothing_found_is_said(service):
