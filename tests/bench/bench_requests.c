@@ -8,6 +8,7 @@
 #include "itexd.pb-c.h"
 #include "proto/framing.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@
 struct template
 {
     uint8_t *data;
-    size_t size, job, request_id;
+    size_t size, job, request_id, own; /* own: 0 where it has none */
 };
 
 struct request_pool {
@@ -27,7 +28,7 @@ struct request_pool {
     uint64_t sent;
 };
 
-static const char JOB_MARK[] = "############";
+static const char JOB_MARK[] = "############", OWN_MARK[] = "%%%%%%%%%%%%";
 static uint8_t REQUEST_MARK[16] = "@@@@@@@@@@@@@@@@";
 
 uint64_t bench_random(void)
@@ -116,7 +117,7 @@ static size_t find_mark(const struct template *template, const void *mark, size_
     return (size_t)(found - template->data);
 }
 
-static void build_template(struct template *template, unsigned number)
+static void build_template(struct template *template, unsigned number, bool distinct)
 {
     struct draft *draft = calloc(1, sizeof *draft);
     if (!draft)
@@ -129,6 +130,7 @@ static void build_template(struct template *template, unsigned number)
     draft->resolve.job = (char *)JOB_MARK;
     add_surroundings(draft, number);
     add_choices(draft, number);
+    add_variable(draft, "OMP_PLACES", distinct ? OWN_MARK : NULL);
 
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
     request.has_id = 1;
@@ -141,6 +143,7 @@ static void build_template(struct template *template, unsigned number)
         bench_fail("no memory for requests");
     itexd__v1__request__pack(&request, template->data);
     template->request_id = find_mark(template, REQUEST_MARK, sizeof REQUEST_MARK);
+    template->own = distinct ? find_mark(template, OWN_MARK, JOB_DIGITS) : 0;
     /* The job's own field comes after the variables, so its mark is the last one. */
     template->job = 0;
     for (size_t at = 0; at + JOB_DIGITS <= template->size; at++)
@@ -149,14 +152,24 @@ static void build_template(struct template *template, unsigned number)
     free(draft);
 }
 
-struct request_pool *request_pool_new(void)
+static struct request_pool *pool_new(bool distinct)
 {
     struct request_pool *pool = calloc(1, sizeof *pool);
     if (!pool)
         bench_fail("no memory for requests");
     for (unsigned i = 0; i < BENCH_ENVIRONMENTS; i++)
-        build_template(&pool->templates[i], i);
+        build_template(&pool->templates[i], i, distinct);
     return pool;
+}
+
+struct request_pool *request_pool_new(void)
+{
+    return pool_new(false);
+}
+
+struct request_pool *request_pool_new_distinct(void)
+{
+    return pool_new(true);
 }
 
 void request_pool_free(struct request_pool *pool)
@@ -166,15 +179,21 @@ void request_pool_free(struct request_pool *pool)
     free(pool);
 }
 
+static void write_number(uint8_t *at, uint64_t number)
+{
+    for (unsigned i = JOB_DIGITS; i-- > 0; number /= 10)
+        at[i] = (uint8_t)('0' + number % 10);
+}
+
 size_t request_pool_next(struct request_pool *pool, uint8_t *packet)
 {
     const struct template *template = &pool->templates[bench_random() % BENCH_ENVIRONMENTS];
     memcpy(packet, template->data, template->size);
     uint64_t halves[2] = {bench_random(), bench_random()};
     memcpy(packet + template->request_id, halves, sizeof halves);
-    uint64_t job = ++pool->sent;
-    for (unsigned i = JOB_DIGITS; i-- > 0; job /= 10)
-        packet[template->job + i] = (uint8_t)('0' + job % 10);
+    write_number(packet + template->job, ++pool->sent);
+    if (template->own)
+        write_number(packet + template->own, pool->sent);
     return template->size;
 }
 

@@ -13,6 +13,8 @@
 struct request_pool;
 
 struct request_pool *request_pool_new(void);
+/* The same, but each request has a variable of another value: no two have equal facts. */
+struct request_pool *request_pool_new_distinct(void);
 void request_pool_free(struct request_pool *pool);
 /* The next request into packet (ITEXD_MAX_PACKET bytes); returns its size. */
 size_t request_pool_next(struct request_pool *pool, uint8_t *packet);

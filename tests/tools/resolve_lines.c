@@ -3,11 +3,13 @@
  * something else. The format of a request and of an answer is in tests/reference/harness.py.
  *
  * Here facts are declared, but for xla_flags_source (which the client tells from the environment). A line that cannot
- * be resolved gives {"error": text}; a file of rules that cannot be loaded ends the program with status 1.
+ * be resolved gives {"error": text}, and so does one that comes to something else when it is resolved again from what a
+ * decision keeps of it; a file of rules that cannot be loaded ends the program with status 1.
  */
 #include "daemon/resolver/resolver.h"
 #include "daemon/rules/rules.h"
 #include "proto/cleanup.h"
+#include "tests/tools/replayed.h"
 
 #include <json-c/json.h>
 #include <string.h>
@@ -249,13 +251,15 @@ static struct json_object *answer(const struct rule_set *rules, struct json_obje
     CLEANUP(request_clear) struct request request = {.env = NULL};
     const struct alternative *alternatives;
     struct json_object *object;
-    char error[256];
+    char error[512];
     size_t n;
 
     if (!line || !json_object_is_type(line, json_type_object) || !read_request(line, &request))
         return error_object("not a JSON object");
     if (resolve(rules, &request.input, result, error, sizeof error) < 0)
         return error_object(*error ? error : "out of memory");
+    if (!replayed_alike(rules, &request.input, result, error, sizeof error))
+        return error_object(error);
     object = answer_object(result);
     if (!request.alternatives) {
         json_object_object_add(object, "alternatives", NULL);
