@@ -37,7 +37,7 @@ def load() -> descriptor_pool.DescriptorPool:
     return pool
 
 
-def scalar(field: FieldDescriptor, n: int) -> str | int | bool | bytes:
+def scalar(field: FieldDescriptor, n: int) -> str | int | float | bool | bytes:
     """A value that no other field of the packet has, as far as its type allows."""
     if field.type == FieldDescriptor.TYPE_STRING:
         return f"{field.name}-{n} é"
@@ -53,6 +53,8 @@ def scalar(field: FieldDescriptor, n: int) -> str | int | bool | bytes:
         return 2**31 + n
     if field.type == FieldDescriptor.TYPE_INT32:
         return -n
+    if field.type == FieldDescriptor.TYPE_DOUBLE:
+        return n + 0.5
     raise SystemExit(f"{field.full_name}: a type that this script does not know")
 
 
@@ -78,6 +80,8 @@ def text(field: FieldDescriptor, value: object) -> str:
     if field.type == FieldDescriptor.TYPE_BYTES:
         assert isinstance(value, bytes)
         return value.hex()
+    if field.type == FieldDescriptor.TYPE_DOUBLE:
+        return f"{value:.17g}"
     return str(int(value)) if isinstance(value, bool) else str(value)
 
 
