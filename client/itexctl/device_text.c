@@ -152,6 +152,14 @@ static int add_metric(struct table *table, const Itexd__V1__Metric *metric)
                                            metric->has_highest ? metric_text(metric, metric->highest, highest) : NULL});
 }
 
+static bool something_is_not_permitted(const Itexd__V1__DeviceInfo *device)
+{
+    for (size_t i = 0; i < device->n_metrics; i++)
+        if (device->metrics[i]->missing && strcmp(device->metrics[i]->missing, "not permitted") == 0)
+            return true;
+    return false;
+}
+
 static int print_metrics(const struct printer *printer, const Itexd__V1__DeviceInfo *device)
 {
     static const struct table_column columns[] = {{"METRIC", false, 0, false},
@@ -173,7 +181,13 @@ static int print_metrics(const struct printer *printer, const Itexd__V1__DeviceI
     int r = table ? 0 : -ENOMEM;
     for (size_t i = 0; i < device->n_metrics && r == 0; i++)
         r = add_metric(table, device->metrics[i]);
-    return r == 0 ? table_print(table, printer->out) : r;
+    if (r == 0)
+        r = table_print(table, printer->out);
+    if (r == 0 && something_is_not_permitted(device))
+        print_paragraphf(printer, 0,
+                         "Not permitted: the driver refuses it to itexd. What it takes CAP_PERFMON for is given by the "
+                         "unit's drop-in telemetry.conf, see docs/systemd.md");
+    return r;
 }
 
 /* What of the text is behind the mark, which stands at the beginning of the line already. */

@@ -67,7 +67,7 @@ static const char *hint(int result)
 {
     switch (result) {
     case -EPERM:
-        return " (itexd needs CAP_FOWNER for that)";
+        return " (itexd needs CAP_FOWNER for that: its unit's drop-in acl.conf)";
     case -ENOTTY:
         return " (it is no character device)";
     case -EBADMSG:

@@ -455,10 +455,10 @@ void enforcement_problem(const struct enforcement *enforcement, char *text, size
     if (state == CHILD_GIVEN_UP || state == CHILD_STUCK)
         snprintf(text, size, "the keeper is %s: %s", child_state_name(state), child_last_death(enforcement->keeper));
     else if (lacks_fowner(enforcement))
-        snprintf(
-            text, size,
-            "enforcement is on, but itexd was not given CAP_FOWNER, so that no device can be leased; add it to the "
-            "unit, see docs/devices.md");
+        snprintf(text, size,
+                 "enforcement is on, but to change the access of devices is not permitted, so that none can be leased: "
+                 "itexd "
+                 "was not given CAP_FOWNER; its unit's drop-in acl.conf does that, see docs/systemd.md");
     else
         snprintf(text, size, "%s", enforcement->problem.text);
 }

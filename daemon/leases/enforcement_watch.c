@@ -321,10 +321,11 @@ void enforcement_status(const struct enforcement *enforcement, Itexd__V1__Status
     status->enforcement = enforcement->on;
     if (!watch->on)
         return;
-    status->foreign_use = (char *)(!watch->known      ? "not looked at yet"
-                                   : watch->all_users ? "processes of all users are watched"
-                                                      : "processes of itexd's own user are watched; for others' "
-                                                        "it needs CAP_SYS_PTRACE");
+    status->foreign_use =
+        (char *)(!watch->known      ? "not looked at yet"
+                 : watch->all_users ? "processes of all users are watched"
+                                    : "processes of itexd's own user are watched; to look at others' "
+                                      "is not permitted without CAP_SYS_PTRACE (drop-in foreign.conf)");
     status->has_n_foreign = watch->known;
     status->n_foreign = count_processes(watch);
 }

@@ -496,7 +496,7 @@ def test_a_service_without_the_capability(device_root, simulated, make_itexd, ho
         decision = rejected(ask(client, of_user(holders, ALICE)), "devices-busy")
         said = detail(decision, "devices-busy")
         assert "/dev/dri/renderD128" in said
-        assert "CAP_FOWNER" in said
+        assert "CAP_FOWNER" in said and "acl.conf" in said
         status = client.ok("status")
         assert status.state == "degraded"
         assert any("CAP_FOWNER" in problem for problem in status.problems), status.problems

@@ -298,7 +298,8 @@ def test_without_the_capability_only_own_ones(device_root, simulated, make_itexd
     status = node.status()
     assert status.n_foreign == 1
     assert "own user" in status.foreign_use and "CAP_SYS_PTRACE" in status.foreign_use
-    assert "CAP_SYS_PTRACE" in node.ctl("status").stdout
+    said = node.ctl("status").stdout
+    assert "CAP_SYS_PTRACE" in said and "foreign.conf" in said
 
 
 def test_with_the_capability_all(device_root, simulated, make_itexd, holders):

@@ -195,6 +195,7 @@ def test_one_device_says_what_is_not_known(played):
 
     assert line("temperature").split() == ["61", "C", "55", "C", "80", "C"]
     assert "not permitted" in line("memory temperature")
+    assert "telemetry.conf" in said
     assert "not available" in line("power")
     assert "average power, heat" in line("throttle")
     assert "3 GiB" in line("memory used")
