@@ -12,6 +12,23 @@ DROP_INS = "/etc/systemd/system/itexd.service.d"
 METRICS_SOCKET = "itexd-metrics.socket"
 SOCKET = "/run/itexd-socket/itexd.sock"
 CONFIG = "/etc/itexd/itexd.yaml"
+# As after the installation; one process, for it is run before each test.
+RESET = f"""
+set -e
+if [ "$(systemctl is-enabled {METRICS_SOCKET})" = enabled ]; then
+    systemctl disable --now --quiet {METRICS_SOCKET}
+fi
+systemctl stop itexd.socket itexd.service
+if [ -e {DROP_INS} ]; then
+    rm -r {DROP_INS}
+    systemctl daemon-reload
+fi
+rm -rf {CONFIG} /run/itexd /var/lib/itexd /dev/gpus
+systemd-tmpfiles --create itexd.conf
+systemctl reset-failed
+systemctl start itexd.socket
+journalctl --lines=0 --show-cursor
+"""
 SETS = ("Inh", "Prm", "Eff", "Bnd", "Amb")
 
 
@@ -29,17 +46,7 @@ class Unit:
 
     def reset(self):
         """As after the installation: nothing configured or kept, listening, not running."""
-        if self.show("UnitFileState", METRICS_SOCKET) == "enabled":
-            self.systemctl("disable", "--now", "--quiet", METRICS_SOCKET)
-        self.systemctl("stop", "itexd.socket", "itexd.service")
-        changed = self.path(DROP_INS).exists()
-        self.run("rm", "-rf", DROP_INS, CONFIG, "/run/itexd", "/var/lib/itexd", "/dev/gpus")
-        self.run("systemd-tmpfiles", "--create", "itexd.conf")
-        if changed:
-            self.systemctl("daemon-reload")
-        self.systemctl("reset-failed")
-        self.systemctl("start", "itexd.socket")
-        told = self.out("journalctl", "--lines=0", "--show-cursor")
+        told = self.out("sh", "-c", RESET)
         self.cursor = re.search(r"^-- cursor: (.*)$", told, re.MULTILINE)[1]
 
     def drop_in(self, name, text=None):

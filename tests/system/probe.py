@@ -1,4 +1,4 @@
-"""Tries from within the unit what its sandbox is to allow and to refuse; run by an ExecStartPre= of itexd.service.
+"""Tries from within the unit what its sandbox is to allow and to refuse; an ExecStartPre= of itexd.service.
 
 Prints nothing and leaves /run/itexd/probe: by attempt, null where it went well, else the error's name.
 """

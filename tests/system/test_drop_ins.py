@@ -1,7 +1,7 @@
-"""The drop-ins, put in force as they say: what one gives ends in one child, works there, and its lack names it.
+"""The drop-ins, put in force as they say: what one gives ends in one child and works there; its lack is told.
 
-The GPUs are simulated and their nodes null devices in /dev/gpus, which the unit lets the service open and which are
-root's.
+The GPUs are simulated, and their nodes null devices in /dev/gpus, which are root's and which the unit lets the
+service open.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def assert_capabilities(unit, given, worker, keeper):
     assert set(processes) == {"itexd", "itexd-spawner", "itexd-worker", "itexd-keeper"}
 
 
-# ---- acl.conf ------------------------------------------------------------------------------------------------
+# ---- acl.conf --------------------------------------------------------------------------------------------
 
 
 def test_acl_gives_the_keeper_one_capability(gpus):
@@ -105,7 +105,7 @@ def test_without_acl_it_is_named(gpus):
     assert result.returncode != 0 and "acl.conf" in " ".join((result.stdout + result.stderr).split())
 
 
-# ---- foreign.conf ----------------------------------------------------------------------------------------------
+# ---- foreign.conf ----------------------------------------------------------------------------------------
 
 
 def test_foreign_gives_the_keeper_one_capability(gpus):
@@ -120,7 +120,7 @@ def test_without_foreign_it_is_named(gpus):
     assert "not permitted" in status(unit)["foreign_use"] and "foreign.conf" in status(unit)["foreign_use"]
 
 
-# ---- telemetry.conf -----------------------------------------------------------------------------------------
+# ---- telemetry.conf --------------------------------------------------------------------------------------
 
 
 def test_telemetry_gives_the_worker_one_capability(gpus):
@@ -145,7 +145,7 @@ def test_with_telemetry_counters_can_be_read(unit):
     assert probed(unit)["perf_event_open"] is None
 
 
-# ---- All of them ----------------------------------------------------------------------------------------------
+# ---- All of them -----------------------------------------------------------------------------------------
 
 
 def test_together(gpus):

@@ -26,7 +26,7 @@ def owner_and_mode(unit, path):
     return unit.out("stat", "--format=%U:%G %a %F", path)
 
 
-# ---- Files ------------------------------------------------------------------------------------------------
+# ---- Files -----------------------------------------------------------------------------------------------
 
 
 def test_files_and_their_owners(unit):
@@ -62,7 +62,7 @@ def test_the_units_are_understood_whole(unit):
         assert "itexd" not in result.stdout + result.stderr
 
 
-# ---- Its rights ----------------------------------------------------------------------------------------------
+# ---- Its rights ------------------------------------------------------------------------------------------
 
 
 def test_every_process_has_the_user_and_no_rights(unit):
@@ -95,7 +95,7 @@ def test_limits_are_what_the_machine_lets_systemd_set(unit):
     assert unit.proc(unit.pid, "oom_score_adj").read_text() == ("-500\n" if may else "0\n")
 
 
-# ---- Tried from within ------------------------------------------------------------------------------------
+# ---- Tried from within -----------------------------------------------------------------------------------
 
 
 def probed(unit):
@@ -170,7 +170,7 @@ def test_with_the_machines_network(unit):
     assert own == machines
 
 
-# ---- What it needs of that ------------------------------------------------------------------------------------
+# ---- What it needs of that -------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(
@@ -196,8 +196,7 @@ def test_the_kernels_events_come_into_its_network(unit):
 
 
 def killing(unit):
-    """Every call that the unit refuses kills. What is allowed for that: a loop without a capability may fail to clear
-    it."""
+    """Every call that the unit refuses kills; but for capset, which fails where there is nothing to clear."""
     unit.drop_in("killing", "SystemCallErrorNumber=\nSystemCallFilter=capset")
 
 
