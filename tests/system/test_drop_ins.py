@@ -1,7 +1,6 @@
 """The drop-ins, put in force as they say: what one gives ends in one child and works there; its lack is told.
 
-The GPUs are simulated, and their nodes null devices in /dev/gpus, which are root's and which the unit lets the
-service open.
+The GPUs are simulated, and their nodes null devices in /dev/gpus: root's, and allowed by the unit.
 """
 
 from __future__ import annotations
