@@ -2,9 +2,10 @@
 
     load.py SOCKET mixed | flood COUNT | steady | until-recorded | until-unrecorded
 
-mixed: decisions of every verdict, offers that are accepted and that are not, reports that match and that differ,
-twice the same, and two at once, requests that are refused. flood: as many jobs as fast as it goes. steady: jobs until
-the service ends, after the first of which it says "begun". until-: jobs until one is (not) recorded, and ten more.
+mixed: decisions of every verdict, offers that are accepted and that are not, reports that match and that
+differ, twice the same, and two at once, requests that are refused. flood: as many jobs as fast as it goes.
+steady: jobs until the service ends, after the first of which it says "begun". until-: jobs until one is (not)
+recorded, and ten more.
 """
 
 from __future__ import annotations

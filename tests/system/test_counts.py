@@ -1,5 +1,7 @@
-"""Under load and with failures the database, the journal and the metrics give the same counts; what is in one and not
-in another is accounted for, to the last decision."""
+"""Under load and with failures the database and the journal give the same counts.
+
+What is in one and not in another is accounted for, to the last decision.
+"""
 
 from __future__ import annotations
 
@@ -202,7 +204,7 @@ def test_what_a_flood_leaves_out_of_the_journal_is_told(counts):
 
 
 def test_killed_it_has_logged_all_but_the_last(counts):
-    """Nothing is logged that is not on disk; what is on disk and not logged was on its way when it was killed."""
+    """Nothing is logged that is not on disk; what is on disk and not logged was on its way then."""
     counts.start("info")
     process = counts.begin("steady")
     assert process.stdout.readline() == "begun\n"
