@@ -195,3 +195,21 @@ def test_journalctl_takes_the_catalog(tmp_path):
     assert {number: line.partition(": ")[2] for number, line in found.items()} == {
         number: head["Subject"] for number, (head, _) in catalog().items()
     }
+
+
+def test_of_reports_at_the_same_time_one_is_told(make_itexd):
+    """The one that is written. A job with many processes has them all report at once."""
+    service = make_itexd().start()
+    with service.client() as client, service.client() as other:
+        for _ in range(5):
+            decision = client.resolve(declared={"keras": "0"}, job="ranks").id
+            sent = [
+                (each, each.send("report", decision=decision, mode="none"))
+                for _ in range(30)
+                for each in (client, other)
+            ]
+            assert not any(each.reply(request).report.match for each, request in sent)
+    service.stop()
+    told = [line for line in service.log.splitlines() if line.startswith("event=mode-mismatch ")]
+    assert len(told) == 5
+    assert told[0].endswith(" job=ranks promised=npd got=none recorded=yes")
