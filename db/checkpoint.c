@@ -11,6 +11,7 @@
  */
 #include "db/internal.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,10 +27,13 @@ enum {
     WAL_HEADER = 32,
 };
 
-static void count_checkpoint(struct store *store, int frames, int done)
+static void count_checkpoint(struct store *store, int frames, int done, uint64_t began_us)
 {
+    uint64_t us = clock_steady_us() - began_us;
+
     pthread_mutex_lock(&store->mutex);
     store->checkpoints++;
+    histogram_add(&store->figures.checkpoint_us, histogram_times, us);
     /* the WAL may have begun again since; then the figures are of its last round */
     if (frames >= 0 && (size_t)frames <= store->wal_frames)
         store->wal_done = (size_t)done;
@@ -60,13 +64,14 @@ void *store_checkpoint_main(void *context)
 
     while (wait_until_wanted(store)) {
         int frames = -1, done = -1, rc = SQLITE_OK;
+        uint64_t began = clock_steady_us();
 
         pthread_rwlock_rdlock(&store->files);
         if (store->checkpoint_db)
             rc = sqlite3_wal_checkpoint_v2(store->checkpoint_db, NULL, SQLITE_CHECKPOINT_PASSIVE, &frames, &done);
         pthread_rwlock_unlock(&store->files);
         if (rc == SQLITE_OK && done >= 0)
-            count_checkpoint(store, frames, done);
+            count_checkpoint(store, frames, done, began);
         else if (sql_is_damage(rc))
             store_report_damage(store);
         /* another error is met again by the writer when the WAL reaches its limit */
@@ -78,11 +83,12 @@ void *store_checkpoint_main(void *context)
 
 static int checkpoint_here(struct store *store, int mode)
 {
+    uint64_t began = clock_steady_us();
     int frames = -1, done = -1;
     int rc = sqlite3_wal_checkpoint_v2(store->writer.db, NULL, mode, &frames, &done);
 
     if (rc == SQLITE_OK && done >= 0)
-        count_checkpoint(store, frames, done);
+        count_checkpoint(store, frames, done, began);
     /* a reader in the way ends its page soon; the checkpointer in the way is doing the same work */
     return sql_primary(rc) == SQLITE_BUSY ? SQLITE_OK : rc;
 }

@@ -207,32 +207,34 @@ int store_write_decision(struct writer *writer, struct job *job)
 int store_write_state(struct writer *writer, struct job *job)
 {
     sqlite3_stmt *set = writer->statements[SQL_SET_STATE];
+    int rc;
 
     sqlite3_bind_int64(set, 1, (int64_t)job->of.state.decision);
     sqlite3_bind_int64(set, 2, store_state_rank(job->of.state.state));
-    return store_settle(job, sql_run(set));
+    rc = sql_run(set);
+    if (rc == SQLITE_OK)
+        writer->written.states[job->of.state.state] += sqlite3_changes(writer->db) > 0;
+    return store_settle(job, rc);
 }
 
-static int has_decision(struct writer *writer, uint64_t id, bool *found)
+enum found { FOUND_NONE, FOUND_UNREPORTED, FOUND_REPORTED };
+
+static int find_report(struct writer *writer, uint64_t id, enum found *found)
 {
-    sqlite3_stmt *has = writer->statements[SQL_HAS_DECISION];
+    sqlite3_stmt *find = writer->statements[SQL_FIND_REPORT];
     int rc;
 
-    sqlite3_bind_int64(has, 1, (int64_t)id);
-    rc = sqlite3_step(has);
-    sqlite3_reset(has);
-    *found = rc == SQLITE_ROW;
+    sqlite3_bind_int64(find, 1, (int64_t)id);
+    rc = sqlite3_step(find);
+    *found = rc != SQLITE_ROW ? FOUND_NONE : sqlite3_column_int(find, 0) ? FOUND_REPORTED : FOUND_UNREPORTED;
+    sqlite3_reset(find);
     return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
 }
 
-int store_write_report(struct writer *writer, struct job *job)
+static int set_report(struct writer *writer, const struct report_job *report)
 {
-    const struct report_job *report = &job->of.report;
     sqlite3_stmt *set = writer->statements[SQL_SET_REPORT];
-    bool found;
-    int rc;
 
-    job->id = report->decision;
     sqlite3_bind_int64(set, 1, (int64_t)report->decision);
     sql_bind_text(set, 2, report->mode);
     if (report->devices >= 0)
@@ -240,11 +242,27 @@ int store_write_report(struct writer *writer, struct job *job)
     else
         sqlite3_bind_null(set, 3);
     sqlite3_bind_int64(set, 4, report->match);
-    rc = sql_run(set);
-    if (rc != SQLITE_OK || sqlite3_changes(writer->db) > 0)
+    return sql_run(set);
+}
+
+int store_write_report(struct writer *writer, struct job *job)
+{
+    const struct report_job *report = &job->of.report;
+    enum found found;
+    int rc = find_report(writer, report->decision, &found);
+
+    job->id = report->decision;
+    if (rc == SQLITE_OK && found != FOUND_NONE)
+        rc = set_report(writer, report);
+    if (rc != SQLITE_OK)
         return store_settle(job, rc);
-    rc = has_decision(writer, report->decision, &found);
-    if (rc == SQLITE_OK)
-        job->status = found ? -EALREADY : -ENOENT;
-    return rc;
+    if (found == FOUND_NONE) {
+        job->status = -ENOENT;
+    } else if (sqlite3_changes(writer->db) == 0) {
+        job->status = -EALREADY;
+    } else {
+        writer->written.reports += found == FOUND_UNREPORTED;
+        writer->written.mismatches += !report->match;
+    }
+    return SQLITE_OK;
 }

@@ -41,7 +41,7 @@ enum statement {
     SQL_ADD_STRETCH,
     SQL_ADD_DECISION,
     SQL_SET_STATE,
-    SQL_HAS_DECISION,
+    SQL_FIND_REPORT,
     SQL_SET_REPORT,
     SQL_FIND_RULE_SET,
     SQL_ADD_RULE_SET,
@@ -88,8 +88,9 @@ struct writer {
     uint64_t first_id, next_id; /* decisions are [first_id, next_id) */
     int64_t newest_time;        /* of the present stretch of the clock */
     size_t page_size;
-    size_t full_again; /* frames at which a vain wait for a checkpoint is repeated */
-    bool full;         /* durability in force */
+    size_t full_again;            /* frames at which a vain wait for a checkpoint is repeated */
+    bool full;                    /* durability in force */
+    struct store_written written; /* by the transaction that is open */
     uint64_t retry_at_us, retry_delay_us, moved_check_at_us, upkeep_at_us, trim_at_us;
     uint64_t swept_block, sweep_facts, sweep_outcomes, sweep_leases;
     bool sweeping, expiring, trimming, vacuuming; /* a step of it is left */
@@ -121,7 +122,8 @@ struct store {
     uint64_t first_id, next_id;
     uint64_t commits, largest_commit, checkpoints;
     uint32_t commit_us[COMMIT_TIMES];
-    size_t wal_frames, wal_done; /* in the WAL; of them already copied into the database */
+    struct store_figures figures; /* only what is counted: histograms, written */
+    size_t wal_frames, wal_done;  /* in the WAL; of them already copied into the database */
     bool checkpoint_wanted, checkpoint_runs;
 
     pthread_rwlock_t files;

@@ -73,12 +73,23 @@ void store_publish_ends(struct store *store)
     pthread_mutex_unlock(&store->mutex);
 }
 
+static void add_written(struct store_written *to, const struct store_written *from)
+{
+    for (size_t i = 0; i < sizeof to->states / sizeof *to->states; i++)
+        to->states[i] += from->states[i];
+    to->reports += from->reports;
+    to->mismatches += from->mismatches;
+}
+
 void store_count_commit(struct store *store, uint64_t us, size_t jobs)
 {
     pthread_mutex_lock(&store->mutex);
     store->commit_us[store->commits++ % COMMIT_TIMES] = us < UINT32_MAX ? (uint32_t)us : UINT32_MAX;
     if (jobs > store->largest_commit)
         store->largest_commit = jobs;
+    histogram_add(&store->figures.commit_us, histogram_times, us);
+    histogram_add(&store->figures.commit_jobs, histogram_sizes, jobs);
+    add_written(&store->figures.written, &store->writer.written);
     store->first_id = store->writer.first_id;
     store->next_id = store->writer.next_id;
     pthread_mutex_unlock(&store->mutex);
@@ -125,4 +136,16 @@ void store_status(struct store *store, struct store_status *status)
     status->commit_p99_us = n ? times[n - 1 - n / 100] : 0;
     status->database_bytes = size_of(store->path, "");
     status->wal_bytes = size_of(store->path, "-wal");
+}
+
+void store_figures(struct store *store, struct store_figures *figures)
+{
+    pthread_mutex_lock(&store->mutex);
+    *figures = store->figures;
+    figures->recording = store->recording;
+    figures->moved_aside = store->moved_aside[0] != '\0';
+    figures->queued = store->queued;
+    figures->decisions = store->next_id - store->first_id;
+    figures->interruptions = store->interruptions;
+    pthread_mutex_unlock(&store->mutex);
 }

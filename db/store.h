@@ -24,6 +24,8 @@
 #ifndef ITEXD_DB_STORE_H
 #define ITEXD_DB_STORE_H
 
+#include "proto/histogram.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -347,5 +349,23 @@ struct store_status {
     uint64_t checkpoints;
 };
 void store_status(struct store *store, struct store_status *status);
+
+/* What has been written since the start, as it is in the database: only what a commit has carried. */
+struct store_written {
+    uint64_t states[STORE_UNDELIVERED + 1]; /* decisions that came to this state later than with their row */
+    uint64_t reports;                       /* decisions that got their first report */
+    uint64_t mismatches;                    /* decisions that got a report which differs */
+};
+
+/* Counted since the start. Unlike store_status this looks at no file, and sorts nothing. */
+struct store_figures {
+    bool recording, moved_aside;
+    size_t queued;
+    uint64_t decisions; /* rows */
+    uint64_t interruptions;
+    struct histogram commit_us, commit_jobs, checkpoint_us;
+    struct store_written written;
+};
+void store_figures(struct store *store, struct store_figures *figures);
 
 #endif

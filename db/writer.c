@@ -42,7 +42,7 @@ static const char *const statement_texts[SQL_STATEMENTS] = {
                          " outcome, request_id, job, step, itex, lease)"
                          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
     [SQL_SET_STATE] = "UPDATE decisions SET state = ?2 WHERE id = ?1 AND state < ?2",
-    [SQL_HAS_DECISION] = "SELECT 1 FROM decisions WHERE id = ?1",
+    [SQL_FIND_REPORT] = "SELECT observed_mode IS NOT NULL FROM decisions WHERE id = ?1",
     /* the first report stands, but that a later process got something else is worth knowing, once */
     [SQL_SET_REPORT] = "UPDATE decisions SET observed_mode = ?2, observed_devices = ?3, observed_match = ?4"
                        " WHERE id = ?1 AND (observed_mode IS NULL OR (observed_match = 1 AND ?4 = 0))",
@@ -243,8 +243,10 @@ static int commit_jobs(struct store *store, struct job_list *jobs, size_t n)
     struct writer *writer = &store->writer;
     uint64_t first = writer->first_id, next = writer->next_id, began = clock_steady_us();
     int64_t newest = writer->newest_time;
-    int rc = write_all(store, jobs, n);
+    int rc;
 
+    writer->written = (struct store_written){.reports = 0};
+    rc = write_all(store, jobs, n);
     if (rc != SQLITE_OK) {
         store_rollback(writer);
         writer->first_id = first;
