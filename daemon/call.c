@@ -4,6 +4,7 @@
 #include "daemon/log.h"
 #include "daemon/service.h"
 #include "daemon/wire.h"
+#include "proto/clock.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,13 +17,14 @@ void peer_refuse(struct service *service, struct peer *peer, uint64_t id, enum r
     char text[512];
 
     service->n_refused++;
+    service->counts.refusals[refusal]++;
     refusal_text(refusal, detail, text, sizeof text);
     log_event(EVENT_REFUSED, LOG_NUMBER(FIELD_UID, peer->who.uid), LOG_NUMBER(FIELD_PID, peer->who.pid),
               LOG_TEXT(FIELD_WHY, text));
     peer_send(peer, buffer, wire_refusal(buffer, id, refusal, detail));
 }
 
-struct call *call_begin(struct service *service, struct peer *peer, uint64_t id)
+struct call *call_begin(struct service *service, struct peer *peer, uint64_t id, unsigned kind)
 {
     struct call *call;
     char limit[24];
@@ -38,7 +40,13 @@ struct call *call_begin(struct service *service, struct peer *peer, uint64_t id)
         peer_refuse(service, peer, id, REFUSED_INTERNAL, "out of memory");
         return NULL;
     }
-    *call = (struct call){.service = service, .peer = peer, .user = peer->user, .who = peer->who, .id = id};
+    *call = (struct call){.service = service,
+                          .peer = peer,
+                          .user = peer->user,
+                          .who = peer->who,
+                          .id = id,
+                          .kind = kind,
+                          .began_us = service->server.packet_us};
     LIST_INSERT_HEAD(&peer->calls, call, link);
     service->open_calls++;
     return call;
@@ -56,6 +64,7 @@ static void call_free(struct call *call)
     if (call->reads)
         quota_release(call->user, QUOTA_READS, 1);
     quota_release(call->user, QUOTA_REQUESTS, 1);
+    counts_latency(&call->service->counts, call->kind, clock_steady_us() - call->began_us);
     free(call);
 }
 

@@ -24,16 +24,18 @@ struct call {
     struct quota_user *user;
     struct process who; /* of the peer, also after it has gone */
     uint64_t id;
-    uint64_t ticket; /* of a read in the store; 0: none */
-    uint64_t about;  /* the decision or rule set that is read */
-    bool reads;      /* counted as a read of its user */
-    void *state;     /* the handler's own, freed with the call */
+    unsigned kind;     /* what its latency is counted as (metrics/counts.h) */
+    uint64_t began_us; /* steady clock: when its packet was read */
+    uint64_t ticket;   /* of a read in the store; 0: none */
+    uint64_t about;    /* the decision or rule set that is read */
+    bool reads;        /* counted as a read of its user */
+    void *state;       /* the handler's own, freed with the call */
     void (*free_state)(void *state);
 };
 TAILQ_HEAD(call_list, call);
 
 /* NULL where the quota of requests is used up or memory is: the refusal has then been sent. */
-struct call *call_begin(struct service *service, struct peer *peer, uint64_t id);
+struct call *call_begin(struct service *service, struct peer *peer, uint64_t id, unsigned kind);
 void call_reply(struct call *call, Itexd__V1__Reply *reply);
 void call_done(struct call *call);
 void call_decision(struct call *call, const struct store_decision *row);

@@ -132,6 +132,10 @@ static void finish(struct pending *pending, uint64_t id)
     struct call *call;
 
     pending->row.id = id;
+    if (id != 0)
+        counts_decision(&service->counts, pending->outcome);
+    else
+        service->counts.unrecorded++;
     log_decision(&pending->row);
     settle_member(pending);
     while ((call = TAILQ_FIRST(&entry->waiters)))
@@ -473,6 +477,8 @@ void decide(struct call *call, const Itexd__V1__Resolve *request)
     }
     if (!find_subject(call, request, &subject))
         return;
+    if (decide_wants_devices(service, request))
+        call->kind = COUNT_WITH_DEVICES;
     entry = find_before(call, &subject);
     if (entry) {
         decide_again(call, entry);

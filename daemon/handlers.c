@@ -204,6 +204,12 @@ static const struct handler handlers[] = {
     [BODY(RULES_HISTORY)] = {"rules history", RIGHT_ANYONE, false, handle_rules_history},
 };
 #define N_HANDLERS (sizeof handlers / sizeof handlers[0])
+_Static_assert(N_HANDLERS <= COUNT_WITH_DEVICES, "every request has its counter");
+
+const char *handlers_name(size_t body)
+{
+    return body < N_HANDLERS ? handlers[body].name : NULL;
+}
 
 /* ---- Hello ------------------------------------------------------------------------------------------------ */
 
@@ -266,7 +272,7 @@ static void greet(struct service *service, struct peer *peer, uint64_t id, const
 static void begin(struct service *service, struct peer *peer, const struct handler *handler,
                   const Itexd__V1__Request *request, int fd)
 {
-    struct call *call = call_begin(service, peer, request->id);
+    struct call *call = call_begin(service, peer, request->id, (unsigned)(handler - handlers));
 
     if (call && handler->right == RIGHT_ADMINISTRATOR && !call_is_administrator(call)) {
         call_refuse(call, REFUSED_RIGHTS, service->options.group.text);
@@ -294,8 +300,10 @@ static void dispatch(struct service *service, struct peer *peer, const Itexd__V1
     char unknown[48];
 
     service->n_requests++;
-    if ((size_t)request->body_case < N_HANDLERS)
+    if ((size_t)request->body_case < N_HANDLERS) {
         handler = &handlers[request->body_case];
+        service->counts.requests[request->body_case]++;
+    }
     if (!handler || !handler->name)
         name_unknown(request, unknown, sizeof unknown);
 

@@ -6,6 +6,8 @@
 
 struct service;
 
+/* Of a request by the number of its body: "resolve", "devices list"; NULL: there is none. */
+const char *handlers_name(size_t body);
 /* The server's callbacks, with the service as their context. */
 struct server_callbacks handlers_callbacks(struct service *service);
 

@@ -82,6 +82,8 @@ enum log_level { LOG_ERROR = 3, LOG_WARNING = 4, LOG_NOTICE = 5, LOG_INFO = 6, L
       "Devices cannot be managed: {message}")                                                                          \
     X(SOCKET_UNUSABLE, "socket-unusable", "", "689def2e908249dab3d142c38440399d", LOG_ERROR, "message",                \
       "The socket cannot be had: {message}")                                                                           \
+    X(METRICS, "metrics", "", "b1c0a9f2c7e7421c8b9a4f0c6d3e58d7", LOG_NOTICE, "socket",                                \
+      "Metrics are given out at {socket}")                                                                             \
     X(BACKUP, "backup", "", "7b4755d1c4be47499a2e17ae5ca98289", LOG_NOTICE, "uid",                                     \
       "A backup for uid {uid} is complete")                                                                            \
     X(BACKUP_FAILED, "backup-failed", "", "6bf49051fce444bca837d366b36d5030", LOG_ERROR, "uid message",                \

@@ -14,6 +14,7 @@
 #include "daemon/leases/enforcement.h"
 #include "daemon/leases/leases.h"
 #include "daemon/log.h"
+#include "daemon/metrics/metrics.h"
 #include "daemon/service.h"
 #include "daemon/status.h"
 #include "daemon/worker/device_worker.h"
@@ -263,20 +264,32 @@ static int open_request_socket(const struct service *service, int passed, struct
     return listener_open(listener, options->socket.text, options->socket_mode, SOCK_SEQPACKET, error, error_size);
 }
 
-static int start_server(struct service *service)
+static int start_server(struct service *service, int passed)
 {
-    struct listener_passed passed;
     struct listener listener;
     struct server_limits limits = limits_of(&service->options);
     struct server_callbacks callbacks = handlers_callbacks(service);
     char error[512];
 
-    if (listener_take_passed(&passed, error, sizeof error) < 0 ||
-        open_request_socket(service, passed.requests, &listener, error, sizeof error) < 0) {
+    if (open_request_socket(service, passed, &listener, error, sizeof error) < 0) {
         log_event(EVENT_SOCKET_UNUSABLE, LOG_TEXT(FIELD_MESSAGE, error));
         return EXIT_CONFIGURATION;
     }
     return server_init(&service->server, service->base, &listener, &limits, &callbacks) < 0 ? EXIT_INTERNAL : 0;
+}
+
+/* Metrics first: they are of the whole service, and who can connect to that finds both. */
+static int start_sockets(struct service *service)
+{
+    struct listener_passed passed;
+    char error[512];
+
+    if (listener_take_passed(&passed, error, sizeof error) < 0 ||
+        metrics_init(service, &passed, &service->metrics, error, sizeof error) < 0) {
+        log_event(EVENT_SOCKET_UNUSABLE, LOG_TEXT(FIELD_MESSAGE, error));
+        return EXIT_CONFIGURATION;
+    }
+    return start_server(service, passed.requests);
 }
 
 static int add_signal(struct service *service, struct event **event, int number, event_callback_fn callback)
@@ -350,7 +363,7 @@ static int start(struct service *service)
     if (error == 0)
         error = start_devices(service);
     if (error == 0)
-        error = start_server(service);
+        error = start_sockets(service);
     return error;
 }
 
@@ -363,6 +376,7 @@ static void free_event(struct event *event)
 /* Peers first, for their calls point to everything else; the store before what its last commits refer to. */
 static void finish(struct service *service)
 {
+    metrics_free(service->metrics);
     server_deinit(&service->server);
     notify_deinit(&service->notify);
     recording_deinit(&service->recording);
@@ -383,6 +397,7 @@ static void finish(struct service *service)
         requests_deinit(&service->requests);
         outcomes_clear(&service->outcomes);
         memory_deinit(&service->memory);
+        counts_deinit(&service->counts);
     }
     spawner_stop(service->spawner);
     if (service->base)

@@ -330,7 +330,8 @@ int options_keep_until_restart(struct options *options, const struct options *be
     for (size_t i = 0; i < OPTION_COUNT && error == 0; i++)
         if (option_table[i].needs_restart)
             error = keep_value(&option_table[i], options, before);
-    options->socket_mode = before->socket_mode; /* made of one of them */
+    options->socket_mode = before->socket_mode; /* made of two of them */
+    options->metrics_socket_mode = before->metrics_socket_mode;
     return error;
 }
 

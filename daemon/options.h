@@ -27,7 +27,8 @@ struct options {
     bool check, help, version;
 
     struct yaml_text socket, socket_mode_text, database, rules, group;
-    unsigned socket_mode; /* socket_mode_text as a number */
+    struct yaml_text metrics_socket, metrics_socket_mode_text; /* NULL text: none */
+    unsigned socket_mode, metrics_socket_mode;                 /* the texts as numbers */
     int durability, policy, log_level;
     bool locked;
     uint64_t connections, connections_per_uid, requests_in_flight_per_uid;

@@ -32,23 +32,23 @@ static bool check_paths(const struct options *options, struct yaml_messages *mes
     const struct {
         const char *name;
         const struct yaml_text *value;
-    } paths[] = {{"socket", &options->socket}, {"database", &options->database}};
+    } paths[] = {
+        {"socket", &options->socket}, {"database", &options->database}, {"metrics_socket", &options->metrics_socket}};
     bool typed = false;
 
     for (size_t i = 0; i < COUNT(paths); i++)
-        if (paths[i].value->text[0] != '/')
+        if (paths[i].value->text && paths[i].value->text[0] != '/')
             typed |= refuse_text(paths[i].name, paths[i].value, "must be a path that begins with /", messages);
     return typed;
 }
 
-static bool read_mode(struct options *options, struct yaml_messages *messages)
+static bool read_mode(const char *name, const struct yaml_text *value, unsigned *mode, struct yaml_messages *messages)
 {
     char *end;
-    unsigned long mode = strtoul(options->socket_mode_text.text, &end, 8);
+    unsigned long number = strtoul(value->text, &end, 8);
 
-    options->socket_mode = (unsigned)mode;
-    return (*end || mode > 0777) &&
-           refuse_text("socket_mode", &options->socket_mode_text, "must be octal permissions such as 0666", messages);
+    *mode = (unsigned)number;
+    return (*end || number > 0777) && refuse_text(name, value, "must be octal permissions such as 0666", messages);
 }
 
 /* Of one variable of `length` characters: what is wrong, NULL for nothing. */
@@ -94,7 +94,9 @@ bool options_check(struct options *options, struct yaml_messages *messages)
 {
     bool typed = check_paths(options, messages);
 
-    typed |= read_mode(options, messages);
+    typed |= read_mode("socket_mode", &options->socket_mode_text, &options->socket_mode, messages);
+    typed |=
+        read_mode("metrics_socket_mode", &options->metrics_socket_mode_text, &options->metrics_socket_mode, messages);
     typed |= check_worker_environment(options, messages);
     return typed;
 }

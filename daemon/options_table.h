@@ -17,7 +17,7 @@ struct option_def {
     bool needs_restart;
 };
 
-#define OPTION_COUNT 43
+#define OPTION_COUNT 45
 extern const struct option_def option_table[OPTION_COUNT];
 
 #endif

@@ -20,6 +20,7 @@ void outcome_put(struct outcome_entry *entry)
     free((void *)entry->outcome.data);
     free(entry->itex);
     free(entry->rules);
+    free(entry->counted.rules);
     free(entry);
 }
 
@@ -68,7 +69,8 @@ void outcomes_keep(struct outcomes *outcomes, struct outcome_entry *entry, const
     memcpy(copy, key, size);
     entry->key = (struct store_blob){.data = copy, .size = size};
     entry->hash = hash_bytes(outcomes->seed, key, size);
-    entry->bytes = sizeof *entry + size + entry->facts.size + entry->outcome.size + entry->n_rules * sizeof(char *);
+    entry->bytes = sizeof *entry + size + entry->facts.size + entry->outcome.size +
+                   entry->n_rules * (sizeof(char *) + sizeof *entry->counted.rules);
     bucket = &outcomes->buckets[entry->hash % OUTCOME_BUCKETS];
     entry->next = *bucket;
     *bucket = entry;
@@ -100,6 +102,16 @@ static int copy_rules(struct outcome_entry *entry, const struct resolution *reso
     return 0;
 }
 
+static int prepare_counting(struct outcome_entry *entry, const struct resolution *resolution)
+{
+    entry->counted.mode = resolution->mode;
+    entry->counted.verdict = resolution->verdict;
+    entry->counted.predicted =
+        resolution->predicted_outcome_known ? resolution->predicted_outcome : OUTCOME_NO_DEVICE + 1;
+    entry->counted.rules = malloc(entry->n_rules * sizeof *entry->counted.rules + 1);
+    return entry->counted.rules ? 0 : -1;
+}
+
 static void hash_for_store(struct outcome_entry *entry)
 {
     const struct store_decision shared = {.facts = entry->facts,
@@ -129,7 +141,8 @@ struct outcome_entry *outcome_new(const struct resolution *resolution, struct st
     entry->verdict = verdict_name(resolution->verdict);
     entry->rejected = resolution->verdict == VERDICT_REJECTED;
     entry->itex = resolution->itex ? strdup(resolution->itex) : NULL;
-    if (copy_rules(entry, resolution) < 0 || (resolution->itex && !entry->itex)) {
+    if (copy_rules(entry, resolution) < 0 || prepare_counting(entry, resolution) < 0 ||
+        (resolution->itex && !entry->itex)) {
         outcome_put(entry);
         return NULL;
     }

@@ -18,6 +18,13 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+/* What metrics/counts.h counts of a decision with this outcome. */
+struct outcome_counted {
+    unsigned mode, verdict, predicted;
+    uint32_t generation; /* of the names that `rules` are places among; 0: not looked up */
+    uint32_t *rules;
+};
+
 struct outcome_entry {
     TAILQ_ENTRY(outcome_entry) use;
     struct outcome_entry *next;
@@ -33,6 +40,7 @@ struct outcome_entry {
     char *itex; /* NULL: unknown */
     const char **rules;
     size_t n_rules;
+    struct outcome_counted counted;
     struct store_hashes hashes; /* so that a job that comes again is not hashed again for the store */
 };
 

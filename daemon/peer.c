@@ -192,6 +192,7 @@ static void on_readable(evutil_socket_t fd, short what, void *context)
             peer_hold(peer);
             return;
         }
+        server->packet_us = began;
         more = read_packet(peer);
         now = clock_steady_us();
         peer->user->turn_us += now - began;

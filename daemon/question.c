@@ -5,6 +5,7 @@
 #include "daemon/service.h"
 #include "daemon/wire.h"
 #include "proto/cleanup.h"
+#include "proto/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -139,15 +140,20 @@ static const void *make_key(struct service *service, const struct question *ques
 int question_answer(struct service *service, struct question *question, struct outcome_entry **out)
 {
     size_t size;
+    uint64_t began;
     const void *key = make_key(service, question, &size);
     int error;
 
     if (!key)
         return -ENOMEM;
     *out = outcomes_find(&service->outcomes, key, size);
-    if (*out)
+    if (*out) {
+        service->counts.remembered++;
         return 0;
+    }
+    began = clock_steady_ns();
     error = resolve_anew(question, &service->decider.resolution, out);
+    histogram_add(&service->counts.resolutions, histogram_short_times, clock_steady_ns() - began);
     if (error == 0)
         outcomes_keep(&service->outcomes, *out, key, size);
     return error;

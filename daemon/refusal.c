@@ -65,3 +65,45 @@ void refusal_text(enum refusal refusal, const char *detail, char *text, size_t s
     snprintf(text, size, refusals[refusal].format, detail ? detail : "");
 #pragma GCC diagnostic pop
 }
+
+const char *refusal_name(enum refusal refusal)
+{
+    static const char *const names[REFUSALS] = {
+        [REFUSED_UNDECODABLE] = "undecodable",
+        [REFUSED_OVERSIZED] = "oversized",
+        [REFUSED_UNKNOWN_REQUEST] = "unknown-request",
+        [REFUSED_FIELD] = "field",
+        [REFUSED_NO_HELLO] = "no-hello",
+        [REFUSED_SECOND_HELLO] = "second-hello",
+        [REFUSED_INCOMPATIBLE] = "incompatible",
+        [REFUSED_RIGHTS] = "rights",
+        [REFUSED_FOREIGN] = "foreign",
+        [REFUSED_REPORTER] = "reporter",
+        [REFUSED_NO_DECISION] = "no-decision",
+        [REFUSED_NO_RULE_SET] = "no-rule-set",
+        [REFUSED_NO_DEVICE] = "no-device",
+        [REFUSED_UNSEEN_DEVICE] = "unseen-device",
+        [REFUSED_NO_DEVICES] = "no-devices",
+        [REFUSED_DEVICE_BUSY] = "device-busy",
+        [REFUSED_NO_LEASE] = "no-lease",
+        [REFUSED_NO_PREVIOUS] = "no-previous",
+        [REFUSED_CONNECTIONS] = "connections",
+        [REFUSED_UID_CONNECTIONS] = "uid-connections",
+        [REFUSED_DESCRIPTORS] = "descriptors",
+        [REFUSED_REQUESTS] = "requests",
+        [REFUSED_READS] = "reads",
+        [REFUSED_WRITES] = "writes",
+        [REFUSED_RULES_BUSY] = "rules-busy",
+        [REFUSED_STOPPING] = "stopping",
+        [REFUSED_RULES] = "rules",
+        [REFUSED_CONFIGURATION] = "configuration",
+        [REFUSED_STORE] = "store",
+        [REFUSED_BACKUP] = "backup",
+        [REFUSED_REPLY_SIZE] = "reply-size",
+        [REFUSED_LOCKED] = "locked",
+        [REFUSED_OFFER_ENDED] = "offer-ended",
+        [REFUSED_INTERNAL] = "internal",
+    };
+
+    return names[refusal];
+}

@@ -41,9 +41,12 @@ enum refusal {
     REFUSED_LOCKED,
     REFUSED_OFFER_ENDED,
     REFUSED_INTERNAL,
+    REFUSALS
 };
 
 Itexd__V1__Error__Code refusal_code(enum refusal refusal);
+/* One or two words for metrics: "rights", "no-lease". They only ever grow. */
+const char *refusal_name(enum refusal refusal);
 /* The text, with detail (may be NULL) in its place. Cut at size. */
 void refusal_text(enum refusal refusal, const char *detail, char *text, size_t size);
 

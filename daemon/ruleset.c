@@ -150,6 +150,7 @@ void rulesets_adopt(struct service *service, struct ruleset *set)
     struct rulesets *rulesets = &service->rulesets;
 
     outcomes_clear(&service->outcomes);
+    counts_adopt(&service->counts, rules_definitions(set->rules));
     ruleset_put(rulesets->active);
     rulesets->active = set;
     rulesets->generation = store_generation(service->store);

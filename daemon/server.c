@@ -114,6 +114,7 @@ static void refuse(struct server *server, struct peer *peer, enum refusal refusa
 
     snprintf(number, sizeof number, "%llu", (unsigned long long)limit);
     server->refused++;
+    server->refused_why[refusal]++;
     tell_refusal(server, peer, limit);
     peer_send(peer, server->outbound, wire_refusal(server->outbound, 0, refusal, number));
     peer_finish(peer);
@@ -155,6 +156,7 @@ static void turn_one_away(struct server *server)
         peer_discard_unread(fd);
         close(fd);
         server->refused++;
+        server->refused_why[REFUSED_DESCRIPTORS]++;
     }
     server->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }

@@ -12,6 +12,7 @@
 
 #include "daemon/listener.h"
 #include "daemon/peer.h"
+#include "daemon/refusal.h"
 #include "proto/framing.h"
 
 #define SERVER_PACKETS_PER_TURN 16
@@ -54,6 +55,8 @@ struct server {
     bool stopping;
     struct peer_list peers, gone, without_hello, slow, held_peers; /* the timed ones oldest first */
     size_t n_peers;
+    uint64_t packet_us;             /* steady clock: when the packet that is being handled was read */
+    uint64_t refused_why[REFUSALS]; /* connections */
     uint64_t refused, refused_told; /* connections; those of them that the log knows of */
     uint64_t told_ms;
     uint8_t inbound[ITEXD_MAX_PACKET];

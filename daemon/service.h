@@ -5,6 +5,7 @@
 #include "daemon/call.h"
 #include "daemon/decide.h"
 #include "daemon/memory.h"
+#include "daemon/metrics/counts.h"
 #include "daemon/notify.h"
 #include "daemon/options.h"
 #include "daemon/outcomes.h"
@@ -17,6 +18,7 @@
 struct devices;
 struct enforcement;
 struct leases;
+struct metrics;
 struct spawner;
 
 struct service {
@@ -38,6 +40,8 @@ struct service {
     struct devices *devices;
     struct leases *leases;
     struct enforcement *enforcement;
+    struct counts counts;
+    struct metrics *metrics; /* NULL: nobody is served any */
     struct event *terminate, *interrupt, *hangup, *stop_check;
     gid_t administrators;
     bool has_administrators;

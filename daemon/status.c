@@ -99,7 +99,7 @@ static void fill_rules(const struct service *service, Itexd__V1__Status *status,
     status->ruleset_waiting = waiting;
 }
 
-static const char *policy_in_force(const struct service *service)
+const char *status_policy(const struct service *service)
 {
     if (service->options.policy != OPTION_POLICY_RULESET)
         return options_policy_name(service->options.policy);
@@ -113,7 +113,7 @@ static void fill_service(const struct service *service, Itexd__V1__Status *statu
     status->start_ms = service->start_ms;
     status->socket = service->server.listener.path;
     status->durability = (char *)options_durability_name(service->options.durability);
-    status->policy = (char *)policy_in_force(service);
+    status->policy = (char *)status_policy(service);
     status->has_locked = true;
     status->locked = service->options.locked;
     status->has_peers = status->has_requests = status->has_refused = true;
@@ -158,6 +158,16 @@ void status_reply(struct call *call)
     reply.body_case = ITEXD__V1__REPLY__BODY_STATUS;
     reply.status = &status;
     call_reply(call, &reply);
+}
+
+bool status_degraded(const struct service *service)
+{
+    struct store_status store;
+    struct problems problems;
+
+    store_condition(service->store, &store);
+    collect_problems(service, &store, &problems);
+    return problems.n > 0;
 }
 
 void status_notify(struct service *service)

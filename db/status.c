@@ -111,20 +111,27 @@ static uint64_t size_of(const char *path, const char *suffix)
     return stat(name, &info) == 0 ? (uint64_t)info.st_size : 0;
 }
 
-void store_status(struct store *store, struct store_status *status)
+void store_condition(struct store *store, struct store_status *status)
 {
-    uint32_t times[COMMIT_TIMES];
-    size_t n;
-
     *status = (struct store_status){.recording = false};
     pthread_mutex_lock(&store->mutex);
-    n = store->commits < COMMIT_TIMES ? (size_t)store->commits : COMMIT_TIMES;
-    memcpy(times, store->commit_us, n * sizeof *times);
     status->recording = store->recording;
     if (!store->recording)
         memcpy(status->problem, store->problem, sizeof status->problem);
     memcpy(status->moved_aside, store->moved_aside, sizeof status->moved_aside);
     status->created = store->created;
+    pthread_mutex_unlock(&store->mutex);
+}
+
+void store_status(struct store *store, struct store_status *status)
+{
+    uint32_t times[COMMIT_TIMES];
+    size_t n;
+
+    store_condition(store, status);
+    pthread_mutex_lock(&store->mutex);
+    n = store->commits < COMMIT_TIMES ? (size_t)store->commits : COMMIT_TIMES;
+    memcpy(times, store->commit_us, n * sizeof *times);
     status->decisions = store->next_id - store->first_id;
     status->commits = store->commits;
     status->largest_commit = store->largest_commit;

@@ -349,6 +349,8 @@ struct store_status {
     uint64_t checkpoints;
 };
 void store_status(struct store *store, struct store_status *status);
+/* Of it only recording, problem, moved_aside and created, without a look at any file. */
+void store_condition(struct store *store, struct store_status *status);
 
 /* What has been written since the start, as it is in the database: only what a commit has carried. */
 struct store_written {

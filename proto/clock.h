@@ -14,13 +14,18 @@ static inline uint64_t clock_wall_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* Microseconds of a clock that nobody can set (CLOCK_MONOTONIC). */
-static inline uint64_t clock_steady_us(void)
+/* Of a clock that nobody can set (CLOCK_MONOTONIC). */
+static inline uint64_t clock_steady_ns(void)
 {
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static inline uint64_t clock_steady_us(void)
+{
+    return clock_steady_ns() / 1000;
 }
 
 static inline uint64_t clock_steady_ms(void)

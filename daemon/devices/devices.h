@@ -16,6 +16,7 @@
 /* Other requests about devices wait for the first inventory too, but not so long: somebody looks at them. */
 #define DEVICES_EARLY_MS 1000
 
+struct child;
 struct service;
 struct devices;
 
@@ -37,6 +38,8 @@ struct device *devices_find(const struct devices *devices, const char *key);
 const Itexd__Child__Inventory *devices_inventory(const struct devices *devices);
 /* "SIMULATED", "EMULATED" or NULL. */
 const char *devices_substitute(const struct devices *devices);
+/* NULL: there is none. */
+const struct child *devices_worker(const struct devices *devices);
 /* Why there is no device, in a sentence that begins with the layer that fails; never NULL. */
 const char *devices_none_detail(const struct devices *devices);
 

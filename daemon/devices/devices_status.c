@@ -116,6 +116,11 @@ void devices_status(const struct devices *devices, Itexd__V1__Status *status)
     status->substitute = (char *)devices_substitute(devices);
 }
 
+const struct child *devices_worker(const struct devices *devices)
+{
+    return devices->worker;
+}
+
 /* ---- Problems --------------------------------------------------------------------------------------------- */
 
 static bool worker_problem(const struct devices *devices, char *text, size_t size)

@@ -446,6 +446,11 @@ static bool lacks_fowner(const struct enforcement *enforcement)
     return enforcement->on && !spawner_has_fowner(enforcement->service->spawner) && geteuid() != 0;
 }
 
+const struct child *enforcement_keeper(const struct enforcement *enforcement)
+{
+    return enforcement->keeper;
+}
+
 void enforcement_problem(const struct enforcement *enforcement, char *text, size_t size)
 {
     text[0] = '\0';

@@ -13,6 +13,7 @@
 #include "daemon/call.h"
 #include "daemon/leases/pool.h"
 
+struct child;
 struct service;
 struct enforcement;
 
@@ -49,6 +50,8 @@ struct foreign_use {
 size_t enforcement_foreign(const struct enforcement *enforcement, const struct foreign_use **uses);
 /* For status; see devices_status. */
 void enforcement_status(const struct enforcement *enforcement, Itexd__V1__Status *status);
+/* NULL: there is none. */
+const struct child *enforcement_keeper(const struct enforcement *enforcement);
 void enforcement_problem(const struct enforcement *enforcement, char *text, size_t size);
 
 #endif

@@ -140,4 +140,27 @@ unsigned leases_cut(struct leases *leases, const char *key, const char *why, uin
 void leases_status(const struct leases *leases, Itexd__V1__Status *status);
 void leases_problem(const struct leases *leases, char *text, size_t size);
 
+/* For metrics (leases_figures.c). */
+enum lease_phase { LEASE_OFFERED, LEASE_ACCEPTED, LEASE_DRAINING, LEASE_PHASES };
+enum lease_sharing { LEASE_EXCLUSIVE, LEASE_SHARED, LEASE_RECORDED, LEASE_SHARINGS };
+const char *lease_phase_name(enum lease_phase phase);
+const char *lease_sharing_name(enum lease_sharing sharing);
+struct lease_figures {
+    size_t leases[LEASE_PHASES][LEASE_SHARINGS];
+    size_t members;
+    size_t queue;        /* asked for, not granted */
+    uint64_t longest_ms; /* how long the first of the queue has waited */
+};
+void leases_figures(const struct leases *leases, struct lease_figures *figures);
+/* Each unit of each lease, oldest lease first, until it returns false. job: NULL: none. */
+struct lease_unit_shown {
+    uint64_t lease;
+    const char *job, *key; /* key: of the device */
+    int tile;              /* -1: the whole card */
+    enum lease_phase phase;
+    enum lease_sharing sharing;
+};
+typedef bool (*lease_unit_fn)(void *context, const struct lease_unit_shown *unit);
+void leases_each_unit(const struct leases *leases, lease_unit_fn each, void *context);
+
 #endif

@@ -30,6 +30,15 @@ static void wait_say(struct lease_wait *wait, enum lease_answer answer, const ch
     va_end(arguments);
 }
 
+static void count_answer(const struct lease_wait *wait, enum lease_answer answer)
+{
+    struct counts *counts = &wait->leases->service->counts;
+
+    counts->lease_answers[answer]++;
+    if (answer == LEASE_GRANTED)
+        histogram_add(&counts->lease_waits, histogram_waits, clock_steady_ms() - wait->since_ms);
+}
+
 static void stop_watching(struct lease_wait *wait)
 {
     if (wait->timer)
@@ -93,6 +102,7 @@ static struct lease_wait *wait_new(struct leases *leases, const struct lease_ask
     wait->ask.pidfd = fcntl(ask->pidfd, F_DUPFD_CLOEXEC, 3);
     wait->place.local_rank = ask->devices->has_local_rank ? ask->devices->local_rank : 0;
     wait->wait_ms = ask->devices->wait_ms;
+    wait->since_ms = clock_steady_ms();
     wait->visible = access_told(leases, ask->uid, cards_visible(leases, ask->devices));
     leases->n_waits++;
     if (wait->ask.pidfd >= 0)
@@ -103,6 +113,7 @@ static struct lease_wait *wait_new(struct leases *leases, const struct lease_ask
 
 void leases_give_up(struct lease_wait *wait)
 {
+    wait->leases->service->counts.lease_answers[COUNT_GAVE_UP]++;
     if (wait->entry) {
         leave_entry(wait);
     } else {
@@ -380,6 +391,7 @@ int leases_ask(struct leases *leases, const struct lease_ask *ask, lease_answere
     }
     if (result == 0) {
         answer = (struct lease_answered){.answer = wait->answer, .detail = wait->detail};
+        count_answer(wait, wait->answer);
         answered(context, &answer);
     }
     if (wait)
@@ -515,6 +527,7 @@ static void answer(struct lease_wait *wait)
         answered.detail = detail;
     }
     TAILQ_REMOVE(&wait->leases->answers, wait, link);
+    count_answer(wait, answered.answer);
     wait_free(wait);
     done(context, &answered);
 }

@@ -104,6 +104,7 @@ struct lease_wait {
     struct place place;
     uint64_t visible;
     uint32_t wait_ms;
+    uint64_t since_ms; /* steady clock */
     uint64_t until_ms;
     unsigned told; /* position */
     struct event *timer, *ended;
