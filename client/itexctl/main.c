@@ -208,20 +208,29 @@ static int run_command(struct context *context, int argc, char **argv)
     return status;
 }
 
-/* Whether one of a group's commands is called; looks only. */
-static bool calls_subcommand(const struct command *group, int argc, char **argv)
+/*
+ * What a group that is also a command is called with: one of its commands, or, with `misspelt`, what was meant to be
+ * one - several words, the first of which looks like one. Looks only.
+ */
+static bool calls_subcommand(const struct command *group, int argc, char **argv, const char **misspelt)
 {
     struct context unused = {.command = group};
     const struct option_group globals = global_group(&unused);
     struct operands operands;
     char error[512];
     CLEANUP(freep) char **words = calloc((size_t)argc + 1, sizeof(*words));
+    *misspelt = NULL;
     if (!words)
         return false;
     memcpy(words, argv, (size_t)argc * sizeof(*words));
-    if (options_parse(&globals, 1, argc, words, true, &operands, error, sizeof(error)) < 0)
+    if (options_parse(&globals, 1, argc, words, true, &operands, error, sizeof(error)) < 0 || operands.n_items == 0)
         return false;
-    return operands.n_items > 0 && find_command(group->commands, operands.items[0]);
+    const char *word = operands.items[0];
+    if (find_command(group->commands, word))
+        return true;
+    if (operands.n_items > 1 && nearest_name(word, command_name_at, group->commands))
+        *misspelt = word;
+    return false;
 }
 
 /* A command with commands of its own: the next operand names one of them. */
@@ -230,9 +239,10 @@ static int run_group(struct context *context, const struct command *group, int a
     const struct option_group globals = global_group(context);
     struct operands operands;
     char error[512];
+    const char *misspelt;
     context->command = group;
-    if (group->run && !calls_subcommand(group, argc, argv))
-        return run_command(context, argc, argv);
+    if (group->run && !calls_subcommand(group, argc, argv, &misspelt))
+        return misspelt ? refuse_command(group->commands, misspelt) : run_command(context, argc, argv);
     if (options_parse(&globals, 1, argc, argv, true, &operands, error, sizeof(error)) < 0)
         return refuse_usage(context, error);
     if (context->help)

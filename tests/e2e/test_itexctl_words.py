@@ -31,6 +31,8 @@ def service(shared_itexd):
         (["rules", "rollback", "3"], 'unexpected argument "3"; see itexctl rules rollback --help'),
         (["status", "--socket", ""], '--socket takes a path, not ""'),
         (["rules"], "which of its commands? See itexctl rules --help"),
+        (["devices", "dran", "1"], 'unknown command "dran"; did you mean drain?'),
+        (["devices", "1", "2"], 'unexpected argument "2"; see itexctl devices --help'),
         (
             ["backup", "/no/such/folder/copy.db"],
             "cannot create /no/such/folder/copy.db: No such file or directory",

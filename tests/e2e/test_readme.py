@@ -35,7 +35,7 @@ def test_there_are_examples():
 
 
 def test_examples_are_what_is_printed(itexd, tmp_path):
-    """In their order, on a new node without GPUs; that it has no TensorFlow comes after what is shown."""
+    """In their order, on a new node without GPUs. That there is no TensorFlow comes after what is shown."""
     (tmp_path / "train.py").write_text(SCRIPT)
     for session in SESSIONS:
         command, _, shown = session.partition("\n")
