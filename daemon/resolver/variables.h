@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 /* May a rule set or unset it? ITEX_*, TF_*, ZE_*, ZES_*, SYCL_*, UR_*, ONEAPI_DEVICE_SELECTOR, KMP_*, OMP_*, CCL_*,
- * I_MPI_*, XLA_*; never LD_*, PATH, PYTHON*, nor ZE_ENABLE_ALT_DRIVERS, which names code to load. Names are letters,
- * digits, '_'. */
+ * I_MPI_*, XLA_*; never LD_*, PATH, PYTHON*, nor one of those names that says what code is loaded or started, or from
+ * where (ZE_ENABLE_ALT_DRIVERS, *_LIBRARY, *_PATH and more). Names are letters, digits, '_'. */
 bool variable_settable(const char *name);
 
 /* Does the client send it? What is settable, and what is only looked at: KERAS_BACKEND, CUDA_VISIBLE_DEVICES,

@@ -159,9 +159,14 @@ static void allowlists(void **state)
 {
     static const char *const settable[] = {
         "ITEX_X", "TF_XLA_FLAGS", "ZE_AFFINITY_MASK", "ONEAPI_DEVICE_SELECTOR", "OMP_NUM_THREADS", "I_MPI_PIN"};
-    static const char *const refused[] = {
-        "LD_PRELOAD", "PATH",          "PYTHONPATH", "ZE_ENABLE_ALT_DRIVERS",  "ITEX_A-B", "ITEX_A=B",
-        "",           "KERAS_BACKEND", "ITEX",       "ONEAPI_DEVICE_SELECTOR2"};
+    static const char *const refused[] = {"LD_PRELOAD", "PATH", "PYTHONPATH", "ZE_ENABLE_ALT_DRIVERS", "ITEX_A-B",
+                                          "ITEX_A=B", "", "KERAS_BACKEND", "ITEX", "ONEAPI_DEVICE_SELECTOR2",
+                                          /* what they name is loaded or started */
+                                          "TF_PLUGGABLE_DEVICE_LIBRARY_PATH", "UR_ADAPTERS_FORCE_LOAD",
+                                          "UR_ADAPTERS_SEARCH_PATH", "OMP_TOOL_LIBRARIES", "CCL_MPI_LIBRARY_PATH",
+                                          "CCL_OFI_LIBRARY_PATH", "CCL_KERNEL_PATH", "CCL_ROOT", "I_MPI_PMI_LIBRARY",
+                                          "I_MPI_OFI_LIBRARY", "I_MPI_ROOT", "I_MPI_HYDRA_BOOTSTRAP_EXEC",
+                                          "SYCL_CACHE_DIR", "SYCL_OVERRIDE_PI_LEVEL_ZERO", "SYCL_CONFIG_FILE_NAME"};
     static const char *const collected[] = {
         "KERAS_BACKEND", "SLURM_JOB_ID", "MPI_LOCALRANKID", "NEOReadDebugKeys", "OMPI_COMM_WORLD_LOCAL_RANK",
         "ITEX_VERBOSE"};
