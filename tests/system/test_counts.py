@@ -1,4 +1,4 @@
-"""Under load and with failures the database and the journal give the same counts.
+"""Under load and with failures the database, the journal and the metrics give the same counts.
 
 What is in one and not in another is accounted for, to the last decision.
 """
@@ -6,15 +6,19 @@ What is in one and not in another is accounted for, to the last decision.
 from __future__ import annotations
 
 import json
+import re
+import socket
 import subprocess
 from collections import Counter
 
 import pytest
 from itexd_unit import SOCKET
-from machine import BUILD
+from machine import BUILD, TIMEOUT
 
+METRICS = "/run/itexd/metrics.sock"
 DATABASE = "/var/lib/itexd"
 CONTROL = "/etc/itexd/gpus"
+DRIVER = "/opt/libsimze.so"  # where the sandbox lets it be seen, wherever the build is
 CARDS = 2
 
 
@@ -30,9 +34,11 @@ class Counts:
         unit.path(CONTROL).write_text(f"cards {CARDS}\ntiles 2\n")
         unit.configure(
             f"log_level: {level}\n"
-            f"simulated_driver: {BUILD}/tests/simze/libsimze.so\n"
+            f"metrics_socket: {METRICS}\n"
+            f"simulated_driver: {DRIVER}\n"
             f"worker_environment: SIMZE_CONTROL={CONTROL}\n"
         )
+        unit.run("cp", f"{BUILD}/tests/simze/libsimze.so", DRIVER)
         unit.run("mkdir", "-p", DATABASE)
         unit.run("mount", "-t", "tmpfs", "-o", "size=16m,mode=0700", "small", DATABASE)
         unit.run("chown", "itexd:itexd", DATABASE)
@@ -61,6 +67,22 @@ class Counts:
 
     def load(self, *what):
         return self.finish(self.begin(*what))
+
+    def metrics(self):
+        """The samples by name and labels, of a snapshot that is made after this is asked."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(TIMEOUT)
+            connection.connect(str(self.unit.path(METRICS)))
+            connection.sendall(b"GET /metrics HTTP/1.1\r\nHost: itexd\r\nConnection: close\r\n\r\n")
+            with connection.makefile() as answer:
+                said = answer.read()
+        assert said.startswith("HTTP/1.1 200 ")
+        samples = {}
+        for line in said.splitlines():
+            if match := re.fullmatch(r"(\w+)(?:{(.*)})? ([0-9.e+]+)", line):
+                labels = frozenset(re.findall(r'(\w+)="([^"]*)"', match[2] or ""))
+                samples[match[1], labels] = float(match[3])
+        return samples
 
     def fill(self):
         self.unit.run("dd", "if=/dev/zero", f"of={DATABASE}/filler", "bs=4096", check=False)
@@ -141,6 +163,31 @@ def of_entries(entries):
     return counts
 
 
+def sample(samples, name, **labels):
+    return samples[f"itexd_{name}_total", frozenset(labels.items())]
+
+
+def of_samples(samples):
+    """The same of the metrics."""
+    counts = Counter()
+    for (name, labels), value in samples.items():
+        of = dict(labels)
+        if name == "itexd_decisions_total":
+            mode = None if of["mode"] == "unknown" else of["mode"]
+            counts["decisions", of["verdict"], mode] += int(value)
+        elif name == "itexd_decision_rules_total":
+            counts["rule", of["rule"]] += int(value)
+    for name in ("undelivered", "reported", "mismatched"):
+        counts[name] = int(sample(samples, f"{name}_decisions"))
+    counts["reports"] = counts.pop("reported")
+    counts["mismatches"] = counts.pop("mismatched")
+    return counts
+
+
+def refusals(samples):
+    return sum(value for (name, _), value in samples.items() if name == "itexd_refusals_total")
+
+
 def test_a_load_with_failures_is_counted_alike(counts):
     """Everything at a pace that the log keeps: nothing is left out, so all must be equal."""
     counts.start("debug")
@@ -154,12 +201,14 @@ def test_a_load_with_failures_is_counted_alike(counts):
     counts.make_room()
     done += counts.load("until-recorded")
 
-    entries, rows = counts.entries(), counts.rows()
+    entries, rows, samples = counts.entries(), counts.rows(), counts.metrics()
     assert not left_out(entries)
     assert {row["verdict"] for row in rows} == {"ok", "fixed", "advised", "rejected"}
     assert of_entries(entries) == of_rows(rows)
+    assert +of_samples(samples) == +of_rows(rows)
     unrecorded = of(entries, "decision", RECORDED="no")
     assert len(unrecorded) == done["unrecorded"] >= 10
+    assert sample(samples, "unrecorded_decisions") == done["unrecorded"]
     assert len(of(entries, "decision")) == done["decisions"] == len(rows) + len(unrecorded)
     for verdict in ("ok", "fixed", "advised", "rejected"):
         assert len(of(entries, "decision", VERDICT=verdict)) == done[f"verdict {verdict}"]
@@ -169,12 +218,16 @@ def test_a_load_with_failures_is_counted_alike(counts):
     told = of_entries(entries)
     for name in ("undelivered", "reports", "mismatches"):
         assert told[name] == done[name] > 0, name
-    assert len(of(entries, "refused")) == done["refusals"] > 0
+    assert len(of(entries, "refused")) == refusals(samples) == done["refusals"] > 0
+    accepted = sum(row["state"] == "accepted" for row in rows)
+    assert accepted == sample(samples, "accepted_decisions") == done["accepted"]
     assert len(of(entries, "device", KIND="worker-down")) == 2
+    assert sample(samples, "child_restarts", child="worker") == 2
     assert len(of(entries, "worker-up")) == 3
     assert len(of(entries, "recording-stopped")) == len(of(entries, "recording-resumed")) == 1
+    assert sample(samples, "recording_interruptions") == 1
     granted = [entry["ITEXD_LEASE"] for entry in of(entries, "lease-granted")]
-    assert len(granted) == done["leases"]
+    assert len(granted) == sample(samples, "lease_answers", answer="granted") == done["leases"]
     assert sorted(granted) == sorted(entry["ITEXD_LEASE"] for entry in of(entries, "lease-released"))
 
 
@@ -199,6 +252,7 @@ def test_what_a_flood_leaves_out_of_the_journal_is_told(counts):
             verdict
         )
         assert stored == done[f"verdict {verdict}"]
+    assert +of_samples(counts.metrics()) == +of_rows(rows)
     assert not of(entries, "log-dropped")
     assert not json.loads(counts.unit.out("itexctl", "status", "--json"))["problems"]
 
@@ -218,7 +272,9 @@ def test_killed_it_has_logged_all_but_the_last(counts):
     first, second = [], []
     for entry in of(counts.entries(), "decision"):
         (first if entry["_PID"] == str(before) else second).append(int(entry["ITEXD_DECISION"]))
-    stored = [row["decision"] for row in reversed(counts.rows())]
+    rows = counts.rows()
+    stored = [row["decision"] for row in reversed(rows)]
+    assert +of_samples(counts.metrics()) == +of_rows(rows[:50])  # since it was started again
     assert first == stored[: len(first)]
     assert second == stored[len(stored) - 50 :]
     on_their_way = stored[len(first) : len(stored) - 50]
