@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +20,7 @@ import time
 import harness
 import pytest
 from doctoring import LAYERS, NOWHERE, Told, doctor, environment
-from harness import INSTRUMENTED, ITEXCTL, NOBODY, SLOW, SOURCE, TIMEOUT, ctl, pb
+from harness import INSTRUMENTED, ITEXCTL, NOBODY, RULES, SLOW, SOURCE, TIMEOUT, ctl, pb
 from worker_process import EMULATED
 
 LEVELS = ["ok", "info", "skipped", "warning", "error"]
@@ -143,6 +144,29 @@ def test_variables_that_choose_devices(gpus, variables, finding, level):
     assert told[finding]["level"] == level
     assert told[finding]["fix"]
     assert told.machine_errors() == ([finding] if level == "error" else [])
+
+
+def interpreter(folder, itex):
+    """A virtual environment that has this version of ITEX, as far as it can be seen without running it."""
+    base = folder / "base" / "bin" / "python3.11"
+    for path in (base, folder / "bin" / "python3"):
+        path.parent.mkdir(parents=True)
+    shutil.copy("/bin/false", base)
+    (folder / "bin" / "python3").symlink_to(base)
+    (folder / "pyvenv.cfg").write_text(f"home = {base.parent}\nversion = 3.11.2\n")
+    name = f"intel_extension_for_tensorflow-{itex}"
+    metadata = folder / "lib" / "python3.11" / "site-packages" / f"{name}.dist-info" / "METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text(f"Metadata-Version: 2.1\nName: intel-extension-for-tensorflow\nVersion: {itex}\n")
+    return folder / "bin" / "python3"
+
+
+def test_variables_are_read_as_by_the_version_that_is_there(gpus, tmp_path):
+    env = {**gpus.env, "SYCL_TILE_AS_DEVICE": "0", "ZE_FLAT_DEVICE_HIERARCHY": "COMPOSITE"}
+    python = interpreter(tmp_path, "2.15.0.3")
+    assert doctor("--python", python, env=env)["tile-mismatch"]["level"] == "error"
+    assert "tile-mismatch" not in doctor("--python", python, "--itex", "2.16.0.0", env=env)
+    assert "tile-mismatch" in doctor("--itex", "2.15.0.3", env=env)
 
 
 def test_an_empty_list_of_alternative_drivers():
@@ -274,6 +298,21 @@ def test_a_degraded_service_tells_each_problem(make_itexd):
     assert told["database-not-recording"]["level"] == "warning"
     assert {f["found"] for f in told.findings} >= set(status.problems)
     assert told.layer("itexd-rules")[0]["level"] == "ok"
+
+
+def test_newer_rules_that_wait(make_itexd, tmp_path):
+    shipped = tmp_path / "rules"
+    shutil.copytree(RULES, shipped)
+    service = make_itexd(config={"rules": str(shipped)}).start()
+    assert service.ctl("rules", "activate", "1").returncode == 0
+    assert "rules-waiting" not in doctor(socket_path=service.socket)
+    with (shipped / "90-service.yaml").open("a") as file:
+        file.write("# a newer release\n")
+    service.restart()
+    told = doctor(socket_path=service.socket)
+    assert told["rules-waiting"]["level"] == "info"
+    assert told["rules-waiting"]["fix"].endswith("itexctl rules activate 2")
+    assert told["rules-in-force"]["level"] == "ok"
 
 
 def until(service, finding):

@@ -174,6 +174,7 @@ int doctor_run(struct doctor *doctor)
         return r;
     look_through(doctor, doctor_machine_layers);
     look_through(doctor, doctor_python_layers);
+    look_through(doctor, doctor_job_layers);
     look_through(doctor, doctor_service_layers);
     return doctor->out_of_memory ? -ENOMEM : 0;
 }

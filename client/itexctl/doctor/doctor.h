@@ -112,8 +112,11 @@ struct doctor_layer {
 /* In their order, from the bottom up; each table ends with an entry without a name. */
 extern const struct doctor_layer doctor_machine_layers[]; /* bus, kernel, rights, libraries, devices */
 extern const struct doctor_layer doctor_python_layers[];  /* SYCL, Python, TensorFlow, ITEX, Keras */
+extern const struct doctor_layer doctor_job_layers[];     /* its variables */
 extern const struct doctor_layer doctor_service_layers[]; /* itexd */
 
+/* The version of ITEX that is installed, where it can be read; NULL. After the Python layers. */
+const char *doctor_python_itex(const struct doctor *doctor);
 /* Free doctor->python and doctor->service, which may be NULL. */
 void doctor_python_clear(struct doctor *doctor);
 void doctor_service_clear(struct doctor *doctor);

@@ -1,6 +1,7 @@
 /*
  * Layer environment: what the variables that choose devices come to, by the rules that jobs are resolved with. What
- * Level Zero has listed is told as facts, so that a mask is read against the real cards.
+ * Level Zero has listed is told as facts, so that a mask is read against the real cards, and which ITEX it is: versions
+ * read different variables.
  */
 #include "client/itexctl/ask.h"
 #include "client/itexctl/decide.h"
@@ -68,7 +69,12 @@ static void decision_freep(Itexd__V1__Decision **decision)
 static int resolve_here(const struct doctor *doctor, Itexd__V1__Decision **decision, struct failure *failure)
 {
     struct told told;
-    struct ask ask = {.itex = doctor->options->itex, .holder = -1, .wait = -1, .numa = -1, .offline = true};
+    const char *installed = doctor_python_itex(doctor);
+    struct ask ask = {.itex = doctor->options->itex ? doctor->options->itex : installed,
+                      .holder = -1,
+                      .wait = -1,
+                      .numa = -1,
+                      .offline = true};
     Itexd__V1__Resolve *request = NULL;
     CLEANUP(rules_freep) struct rules *rules = NULL;
     ask.facts = tell(&doctor->machine->gpus, &told);

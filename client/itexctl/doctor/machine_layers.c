@@ -29,6 +29,11 @@ const struct doctor_layer doctor_machine_layers[] = {
     {"loader", "Level Zero loader", NULL, true, machine_look_loader},
     {"driver-library", "driver library", needs_loader, true, machine_look_driver_library},
     {"devices", "Level Zero devices", needs_all, true, machine_look_devices},
+    {.name = NULL},
+};
+
+/* Behind those of Python: which version of ITEX it is decides what it reads. */
+const struct doctor_layer doctor_job_layers[] = {
     {"environment", "device variables", NULL, false, machine_look_environment},
     {.name = NULL},
 };

@@ -35,6 +35,13 @@ void doctor_python_clear(struct doctor *doctor)
     doctor->python = NULL;
 }
 
+const char *doctor_python_itex(const struct doctor *doctor)
+{
+    const struct doctor_python *python = doctor->python;
+    struct package_version version;
+    return python && python_version_of(python->itex, &version) ? python->itex->version : NULL;
+}
+
 /* ---- Shared ------------------------------------------------------------------------------------------------- */
 
 const char *const tensorflow_names[] = {
