@@ -203,7 +203,8 @@ static void look_at_rules(struct doctor *doctor)
         return;
     doctor_found(doctor, DOCTOR_INFO, "rules-waiting", "newer shipped rules wait to be activated: set %" PRIu64 ", %s",
                  waiting->id, waiting->name ? waiting->name : "unnamed");
-    doctor_fix(doctor, "itexctl rules diff says what changes; itexctl rules activate %" PRIu64, waiting->id);
+    doctor_fix(doctor, "itexctl rules diff %" PRIu64 " %" PRIu64 " says what changes; itexctl rules activate %" PRIu64,
+               set ? set->id : 0, waiting->id, waiting->id);
 }
 
 static bool in_state(const Itexd__V1__WorkerStatus *worker, const char *state)
