@@ -3,6 +3,7 @@
  * nor a Python nor the service: that they are missing is what it finds.
  */
 #include "client/itexctl/doctor/doctor.h"
+#include "client/itexctl/doctor/package_version.h"
 #include "client/itexctl/errors.h"
 #include "client/itexctl/itexctl.h"
 #include "proto/cleanup.h"
@@ -14,6 +15,9 @@ static int refuse(const struct context *context, const struct doctor_options *op
 {
     if (options->node && (options->user || options->python || options->itex))
         return fail_usage(context, "--node looks at the node alone: --user, --python and --itex do not go with it");
+    struct package_version version;
+    if (options->itex && package_version_read(options->itex, &version) < 0)
+        return fail_usage(context, "--itex takes a version such as 2.15.0.3, not \"%.60s\"", options->itex);
     if (options->device_root && options->device_root[0] != '/')
         return fail_usage(context, "--device-root takes an absolute path, not \"%.60s\"", options->device_root);
     return EXIT_DONE;
@@ -49,7 +53,8 @@ static int doctor_command_run(struct context *context, const struct operands *op
 #define VALUE(name) offsetof(struct doctor_options, name)
 static const struct option_def options_table[] = {
     {"user", OPTION_TEXT, VALUE(user), "NAME", "whose job it is about; default: the caller's"},
-    {"python", OPTION_TEXT, VALUE(python), "PATH", "the job's Python; default: the one in PATH"},
+    {"python", OPTION_TEXT, VALUE(python), "PATH",
+     "the job's Python or its environment; default: the active one, or PATH's"},
     {"itex", OPTION_TEXT, VALUE(itex), "VERSION",
      "version of intel-extension-for-tensorflow that is wanted; default: the installed one"},
     {"strict", OPTION_FLAG, VALUE(strict), NULL, "a warning, too, makes the status 1"},

@@ -558,6 +558,12 @@ def test_a_release_that_is_wanted(installation):
     ]  # fmt: skip
 
 
+def test_a_release_that_is_no_version_is_refused():
+    result = ctl("doctor", "--itex", "newish")
+    assert result.returncode == 2
+    assert '--itex takes a version such as 2.15.0.3, not "newish"' in result.stderr
+
+
 def test_versions_are_compared_as_versions(installation):
     """2.15.0.10 is newer than 2.15.0.3, of the same TensorFlow; 1.26 is newer than 1.3."""
     it = installation.whole(itex="2.15.0.10")

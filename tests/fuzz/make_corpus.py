@@ -5,7 +5,10 @@ make_corpus.py  (from the source tree, with protoc and python3-protobuf)
 
 from __future__ import annotations
 
+import struct
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -46,8 +49,41 @@ def packet(**fields):
     return harness.pb.Request(id=1, **fields).SerializeToString()
 
 
+def shared_library(hash_style):
+    """A small one that needs another, wants its functions and offers one."""
+    code = (
+        "void zeInit(void); void zesGet(void); void zetOpen(void);"
+        "void zeOffered(void) { zeInit(); zesGet(); zetOpen(); }"
+    )
+    linker = ["-z,noseparate-code", "-z,norelro", "-z,max-page-size=16", "--build-id=none",
+              f"--hash-style={hash_style}", "-rpath,$ORIGIN/../lib", "-soname,libseed.so.1",
+              "--allow-shlib-undefined"]  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        needed, made = Path(folder) / "libze_loader.so.1", Path(folder) / "made"
+        command = ["cc", "-shared", "-fPIC", "-nostdlib", "-s", "-Os", "-xc", "-"]
+        subprocess.run([*command, "-o", needed, "-Wl,-soname,libze_loader.so.1"], input=b"int i;", check=True)
+        flags = [f"-Wl,{option}" for option in linker]
+        subprocess.run([*command, "-xnone", needed, "-o", made, *flags], input=code.encode(), check=True)
+        return made.read_bytes()
+
+
+def linker_cache():
+    """As ldconfig makes it, with two libraries."""
+    paths = [b"/usr/lib/libze_loader.so.1", b"/usr/lib/libsycl.so.8"]
+    strings, entries, start = b"", b"", 48 + 24 * len(paths)
+    for path in paths:
+        name, at = path.rsplit(b"/", 1)[1] + b"\0", start + len(strings)
+        entries += struct.pack("<iIIIQ", 0x303, at, at + len(name), 0, 0)
+        strings += name + path + b"\0"
+    header = b"glibc-ld.so.cache1.1" + struct.pack("<II", len(paths), len(strings)) + bytes(20)
+    return header + entries + strings
+
+
 def main():
     pb = harness.pb
+    write("libraries", "gnu-hash", shared_library("gnu"))
+    write("libraries", "sysv-hash", shared_library("sysv"))
+    write("libraries", "linker-cache", linker_cache())
     for name, flags in XLA_FLAGS.items():
         write("xla_flags", name, flags.encode())
         request = harness.resolve_message(

@@ -23,7 +23,7 @@
 
 struct doctor_options {
     const char *user;        /* --user: whose rights; NULL: the caller's, as they are in this process */
-    const char *python;      /* --python: the job's interpreter; NULL: the one that PATH has */
+    const char *python;      /* --python: the job's interpreter; NULL: by the environment */
     const char *itex;        /* --itex: the version that is going to be installed; NULL: the installed one */
     const char *device_root; /* --device-root: sys, dev and proc are below it */
     bool strict;             /* a warning, too, makes the status 1 */

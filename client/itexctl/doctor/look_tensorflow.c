@@ -70,8 +70,8 @@ static void look_for_others(struct doctor *doctor)
     struct doctor_python *python = doctor->python;
     for (const char *const *name = tensorflow_names; *name; name++) {
         const struct distribution *other = distribution_find(&python->installation, *name, NULL);
-        if (!other || other == python->tensorflow || strcmp(other->name, python->tensorflow->name) == 0)
-            continue;
+        if (!other || other == python->tensorflow || other->folder != python->tensorflow->folder)
+            continue; /* in another folder it is only hidden */
         doctor_found(doctor, DOCTOR_WARNING, "tensorflow-twice",
                      "%s %s and %s %s are both installed, with the same files: which of them is imported is left to "
                      "chance",
