@@ -295,6 +295,46 @@ def test_an_interrupt_ends_it_at_once_and_the_service_stops_reading(make_itexd, 
     service.assert_serves()
 
 
+def processor_time(*processes):
+    """Seconds, of all of them."""
+
+    def of(process):
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    return sum(map(of, processes))
+
+
+def test_the_search_of_somebody_who_has_gone_is_given_up(make_itexd, request):
+    """Many that each look through a million rows for what is not there, interrupted in the middle."""
+    if not request.config.getoption("--long"):
+        pytest.skip("takes a million rows")
+    service = make_itexd().start()
+    history.fill(service, 1_000_000)
+    searching = [
+        subprocess.Popen(
+            [ITEXCTL, "query", "--limit", "0", "--observed", "npd+xla", "--socket", service.socket],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=INSTRUMENTED,
+        )
+        for _ in range(20)
+    ]  # fmt: skip
+    while service.status().peers < 20:
+        pass
+    began = processor_time(service.process.pid)
+    while processor_time(service.process.pid) < began + 0.1:
+        pass
+    for each in searching:
+        each.send_signal(signal.SIGINT)
+    assert -signal.SIGINT in [each.wait(TIMEOUT) for each in searching]
+    while service.status().peers > 1:
+        pass
+    before = processor_time(service.process.pid)
+    select.select([], [], [], 1)
+    spent = processor_time(service.process.pid) - before
+    print(f"{spent:.2f} s of processor time in the second after")
+    assert spent < 0.2
+
+
 # ---- Following -----------------------------------------------------------------------------------------
 
 
@@ -442,16 +482,10 @@ def test_following_costs_the_service_next_to_nothing(itexd, follow):
     followers = [follow(itexd, "--json") for _ in range(10)]
     for each in followers:
         each.jobs(1)
-    clock = os.sysconf("SC_CLK_TCK")
-
-    def used(process):
-        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / clock
-
     processes = [itexd.process.pid, *(each.program.pid for each in followers)]
-    before = sum(map(used, processes))
+    before = processor_time(*processes)
     began = time.monotonic()
     select.select([], [], [], 2)
-    spent, passed = sum(map(used, processes)) - before, time.monotonic() - began
+    spent, passed = processor_time(*processes) - before, time.monotonic() - began
     print(f"{spent:.2f} s of processor time in {passed:.1f} s with {len(followers)} followers")
     assert spent < 0.25 * passed * SLOW
