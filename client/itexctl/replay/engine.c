@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,16 +128,32 @@ static bool asks_to_stop(struct engine *engine)
     return engine->stopped;
 }
 
+/* Signals come in while it waits, or before it looks whether to stop: none is missed in between. */
+static int wait_readable(struct engine *engine)
+{
+    struct pollfd wait = {.fd = connection_fd(engine->connection), .events = POLLIN};
+    sigset_t interrupts, before;
+    int r = 0;
+    sigemptyset(&interrupts);
+    sigaddset(&interrupts, SIGINT);
+    sigaddset(&interrupts, SIGTERM);
+    sigprocmask(SIG_BLOCK, &interrupts, &before);
+    if (!asks_to_stop(engine) && ppoll(&wait, 1, NULL, &before) < 0 && errno != EINTR)
+        r = -errno;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return r;
+}
+
 /* 0 with the reply; 1: stopped; -1. */
 static int wait_reply(struct engine *engine, Itexd__V1__Reply **reply)
 {
-    struct pollfd wait = {.fd = connection_fd(engine->connection), .events = POLLIN};
     Itexd__V1__Reply__BodyCase expected =
         engine->asked == ASKED_ROWS ? ITEXD__V1__REPLY__BODY_DECISION_ROWS : ITEXD__V1__REPLY__BODY_DECISION_BODIES;
     int r = CALL_AGAIN;
     while (r == CALL_AGAIN) {
-        if (poll(&wait, 1, -1) < 0 && errno != EINTR)
-            return failure_set(engine->failure, EXIT_INTERNAL, "cannot wait for itexd: %s", strerror(errno));
+        int error = wait_readable(engine);
+        if (error < 0)
+            return failure_set(engine->failure, EXIT_INTERNAL, "cannot wait for itexd: %s", strerror(-error));
         if (asks_to_stop(engine))
             return 1;
         r = connection_dispatch(engine->connection, reply);

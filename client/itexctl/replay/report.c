@@ -28,17 +28,17 @@ static const char *change_words(enum change change)
 
 static void write_blame(FILE *out, const struct tally_group *group)
 {
-    if (!group->rule)
+    if (!group->rules[0])
         return;
     switch (group->how) {
     case BLAME_BY:
-        fprintf(out, ", by %s", group->rule);
+        fprintf(out, ", by %s", group->rules);
         break;
     case BLAME_WITHOUT:
-        fprintf(out, ", without %s", group->rule);
+        fprintf(out, ", without %s", group->rules);
         break;
     case BLAME_OTHERWISE:
-        fprintf(out, ", %s does otherwise", group->rule);
+        fprintf(out, ", with %s as before", group->rules);
         break;
     case BLAME_NONE:
         break;
@@ -172,14 +172,26 @@ static struct json_object *json_examples(const struct tally_example *examples, s
     return list;
 }
 
+static struct json_object *json_rule_names(const char *rules)
+{
+    struct json_object *list = json_object_new_array();
+    for (const char *at = rules; *at;) {
+        size_t size = strcspn(at, ",");
+        json_object_array_add(list, json_object_new_string_len(at, (int)size));
+        at += size;
+        at += strspn(at, ", ");
+    }
+    return list;
+}
+
 static struct json_object *json_group(const struct tally_group *group)
 {
     struct json_object *item = json_object_new_object();
     json_object_object_add(item, "change", json_text(change_name(group->change)));
     json_object_object_add(item, "from", json_text(group->from));
     json_object_object_add(item, "to", json_text(group->to));
-    json_object_object_add(item, "rule", json_text(group->rule));
-    json_object_object_add(item, "how", json_text(group->rule ? blame_name(group->how) : NULL));
+    json_object_object_add(item, "rules", json_rule_names(group->rules));
+    json_object_object_add(item, "how", json_text(group->rules[0] ? blame_name(group->how) : NULL));
     add_number(item, "decisions", group->decisions);
     json_object_object_add(item, "examples", json_examples(group->examples, group->n_examples));
     return item;
@@ -257,9 +269,13 @@ void report_csv_row(const struct engine_row *row, unsigned changes, bool first)
 {
     char time[TIME_TEXT_SIZE];
     const char *separator = "";
-    const struct blame blame = result_blame(row->from, row->to);
+    enum change first_change = CHANGE_REJECTED; /* the weightiest */
+    while (!(changes & 1u << first_change))
+        first_change++;
+    const struct blame blame = result_blame(first_change, row->from, row->to);
+    CLEANUP(freep) char *rules = blame_rules(&blame, " ");
     if (first)
-        fputs("decision,time,uid,job,changes,rule,how,verdict_from,verdict_to,mode_from,mode_to,predicted_mode_from,"
+        fputs("decision,time,uid,job,changes,rules,how,verdict_from,verdict_to,mode_from,mode_to,predicted_mode_from,"
               "predicted_mode_to,predicted_outcome_from,predicted_outcome_to\r\n",
               stdout);
     printf("%" PRIu64 ",%s,%u,", row->row->id, time_text(row->row->time_ms, time), row->row->uid);
@@ -271,8 +287,8 @@ void report_csv_row(const struct engine_row *row, unsigned changes, bool first)
         separator = " ";
     }
     putchar(',');
-    put_csv(blame.rule, ',');
-    put_csv(blame.rule ? blame_name(blame.how) : NULL, ',');
+    put_csv(rules, ',');
+    put_csv(blame_name(blame.how), ',');
     put_csv(row->from->verdict, ',');
     put_csv(row->to->verdict, ',');
     put_csv(row->from->mode, ',');

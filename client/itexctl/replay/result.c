@@ -56,11 +56,17 @@ static void put_variable(struct builder *builder, struct result *result, const c
     variable->value = put(builder, value);
 }
 
-static void put_rule(struct builder *builder, struct result *result, const char *id, bool applied)
+static void put_rule(struct builder *builder, struct result *result, const char *id, bool applied, bool severe)
 {
     struct result_rule *rule = (struct result_rule *)&result->rules[result->n_rules++];
     rule->id = put(builder, id);
     rule->applied = applied;
+    rule->forbids = severe && !applied;
+}
+
+static bool is_severe(const char *severity)
+{
+    return severity && (strcmp(severity, "error") == 0 || strcmp(severity, "unsupported") == 0);
 }
 
 static void put_obligations(struct builder *builder, struct result *result, const char *const *obligations, size_t n)
@@ -100,7 +106,8 @@ struct result *result_from_resolution(const struct resolution *resolution)
     for (size_t i = 0; i < resolution->n_env; i++)
         put_variable(&builder, result, resolution->env[i].name, resolution->env[i].value);
     for (size_t i = 0; i < resolution->n_diagnostics; i++)
-        put_rule(&builder, result, resolution->diagnostics[i].rule, resolution->diagnostics[i].applied);
+        put_rule(&builder, result, resolution->diagnostics[i].rule, resolution->diagnostics[i].applied,
+                 is_severe(severity_name(resolution->diagnostics[i].severity)));
     put_obligations(&builder, result, resolution->obligations, resolution->n_obligations);
     return result;
 }
@@ -133,7 +140,8 @@ struct result *result_from_outcome(const Itexd__V1__Outcome *outcome)
     for (size_t i = 0; i < outcome->n_env; i++)
         put_variable(&builder, result, present(outcome->env[i]->name), outcome->env[i]->value);
     for (size_t i = 0; i < outcome->n_diagnostics; i++)
-        put_rule(&builder, result, present(outcome->diagnostics[i]->rule), outcome->diagnostics[i]->applied);
+        put_rule(&builder, result, present(outcome->diagnostics[i]->rule), outcome->diagnostics[i]->applied,
+                 is_severe(outcome->diagnostics[i]->severity));
     put_obligations(&builder, result, obligations, outcome->n_obligations);
     return result;
 }
@@ -233,34 +241,69 @@ static bool has_rule(const struct result *result, const char *id, bool applied)
     return false;
 }
 
-/* The first rule that `in` has and `out` has not; applied: that is applied in the one and not in the other. */
-static const char *first_more(const struct result *in, const struct result *out, bool applied)
+static void add_blame(struct blame *blame, const char *rule)
 {
-    for (size_t i = 0; i < in->n_rules; i++)
-        if ((in->rules[i].applied || !applied) && !has_rule(out, in->rules[i].id, applied))
-            return in->rules[i].id;
-    return NULL;
+    if (blame->n_rules < BLAME_RULES)
+        blame->rules[blame->n_rules++] = rule;
+    else
+        blame->more = true;
 }
 
-struct blame result_blame(const struct result *from, const struct result *to)
+enum look {
+    LOOK_FORBIDS, /* and nothing was done about it */
+    LOOK_APPLIED,
+    LOOK_HOLDS,
+};
+
+/* The rules that `in` has and `out` has not, in the way that is looked for. */
+static struct blame look(const struct result *in, const struct result *out, enum look look, enum blame_how how)
+{
+    struct blame blame = {.how = how};
+    for (size_t i = 0; i < in->n_rules; i++) {
+        const struct result_rule *rule = &in->rules[i];
+        if ((look == LOOK_FORBIDS && !rule->forbids) || (look == LOOK_APPLIED && !rule->applied))
+            continue;
+        if (!has_rule(out, rule->id, look == LOOK_APPLIED))
+            add_blame(&blame, rule->id);
+    }
+    return blame;
+}
+
+/* Those applied in both, else those that hold: one of them does something else than it did. */
+static struct blame blame_common(const struct result *to)
+{
+    struct blame blame = {.how = BLAME_OTHERWISE};
+    for (size_t i = 0; i < to->n_rules; i++)
+        if (to->rules[i].applied)
+            add_blame(&blame, to->rules[i].id);
+    for (size_t i = 0; i < to->n_rules && blame.n_rules == 0; i++)
+        add_blame(&blame, to->rules[i].id);
+    if (blame.n_rules == 0)
+        blame.how = BLAME_NONE;
+    return blame;
+}
+
+struct blame result_blame(enum change change, const struct result *from, const struct result *to)
 {
     const struct {
         const struct result *in, *out;
-        bool applied;
+        enum look look;
         enum blame_how how;
+        bool taken;
     } looks[] = {
-        {to, from, true, BLAME_BY},
-        {to, from, false, BLAME_BY},
-        {from, to, true, BLAME_WITHOUT},
-        {from, to, false, BLAME_WITHOUT},
+        {to, from, LOOK_FORBIDS, BLAME_BY, change == CHANGE_REJECTED},
+        {from, to, LOOK_FORBIDS, BLAME_WITHOUT, change == CHANGE_UNREJECTED},
+        {to, from, LOOK_APPLIED, BLAME_BY, change != CHANGE_PREDICTED},
+        {to, from, LOOK_HOLDS, BLAME_BY, true},
+        {from, to, LOOK_APPLIED, BLAME_WITHOUT, change != CHANGE_PREDICTED},
+        {from, to, LOOK_HOLDS, BLAME_WITHOUT, true},
     };
     for (size_t i = 0; i < sizeof(looks) / sizeof(*looks); i++) {
-        const char *rule = first_more(looks[i].in, looks[i].out, looks[i].applied);
-        if (rule)
-            return (struct blame){looks[i].how, rule};
+        if (!looks[i].taken)
+            continue;
+        struct blame blame = look(looks[i].in, looks[i].out, looks[i].look, looks[i].how);
+        if (blame.n_rules > 0)
+            return blame;
     }
-    for (size_t i = 0; i < to->n_rules; i++)
-        if (to->rules[i].applied)
-            return (struct blame){BLAME_OTHERWISE, to->rules[i].id};
-    return to->n_rules > 0 ? (struct blame){BLAME_OTHERWISE, to->rules[0].id} : (struct blame){BLAME_NONE, NULL};
+    return blame_common(to);
 }

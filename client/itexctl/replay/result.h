@@ -19,6 +19,7 @@ struct result_variable {
 struct result_rule {
     const char *id;
     bool applied;
+    bool forbids; /* an error or unsupported that nothing was done about */
 };
 
 struct result {
@@ -54,17 +55,20 @@ enum change {
 /* Bits, 1 << change. */
 unsigned result_compare(const struct result *from, const struct result *to);
 
-/* The rule that the difference is owed to, as far as the two tell. */
+/* The rules that a change may be owed to, as far as the two tell: all that hold in one of them only. */
+#define BLAME_RULES 4
 enum blame_how {
-    BLAME_BY,        /* it holds, or is applied, and was not */
-    BLAME_WITHOUT,   /* it was, and is no longer */
-    BLAME_OTHERWISE, /* it is in both, and does something else */
+    BLAME_BY,        /* they hold, or are applied, and were not */
+    BLAME_WITHOUT,   /* they did, and do no longer */
+    BLAME_OTHERWISE, /* they are applied in both, and one of them does something else */
     BLAME_NONE,
 };
 struct blame {
     enum blame_how how;
-    const char *rule; /* of one of the two results; NULL: none */
+    const char *rules[BLAME_RULES]; /* of one of the two results */
+    size_t n_rules;
+    bool more; /* than these */
 };
-struct blame result_blame(const struct result *from, const struct result *to);
+struct blame result_blame(enum change change, const struct result *from, const struct result *to);
 
 #endif

@@ -25,6 +25,23 @@ const char *blame_name(enum blame_how how)
     return names[how];
 }
 
+char *blame_rules(const struct blame *blame, const char *separator)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        return NULL;
+    for (size_t i = 0; i < blame->n_rules; i++)
+        fprintf(out, "%s%s", i ? separator : "", blame->rules[i]);
+    if (blame->more)
+        fprintf(out, "%s...", separator);
+    if (fclose(out) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
 /* ---- What changed, in words ----------------------------------------------------------------------------- */
 
 static const struct result_variable *find_variable(const struct result *result, const char *name)
@@ -146,7 +163,7 @@ static struct tally_group *find_group(struct tally *tally, const struct tally_gr
 {
     for (size_t i = 0; i < tally->n_groups; i++) {
         struct tally_group *group = &tally->groups[i];
-        if (group->change == like->change && group->how == like->how && same_text(group->rule, like->rule) &&
+        if (group->change == like->change && group->how == like->how && same_text(group->rules, like->rules) &&
             same_text(group->from, like->from) && same_text(group->to, like->to))
             return group;
     }
@@ -157,7 +174,7 @@ static void group_clear(struct tally_group *group)
 {
     free(group->from);
     free(group->to);
-    free(group->rule);
+    free(group->rules);
     clear_examples(group->examples, group->n_examples);
 }
 
@@ -181,16 +198,16 @@ static int add_group(struct tally *tally, struct tally_group *made, struct tally
 static int add_change(struct tally *tally, enum change change, const struct tally_example *decision,
                       const struct result *from, const struct result *to)
 {
-    struct blame blame = result_blame(from, to);
+    struct blame blame = result_blame(change, from, to);
     CLEANUP(group_clear)
     struct tally_group made = {
         .change = change,
         .how = blame.how,
         .from = change_side(change, from, to),
         .to = change_side(change, to, from),
-        .rule = blame.rule ? strdup(blame.rule) : NULL,
+        .rules = blame_rules(&blame, ", "),
     };
-    if (!made.from || !made.to || (blame.rule && !made.rule))
+    if (!made.from || !made.to || !made.rules)
         return -ENOMEM;
     struct tally_group *group = find_group(tally, &made);
     if (!group && add_group(tally, &made, &group) < 0)

@@ -1,8 +1,8 @@
 /*
  * What a replay has found: counts, and examples of each kind of change.
  *
- * A kind is what changed, from what to what, by which rule. There are a few dozen in practice; beyond TALLY_GROUPS they
- * are only counted, so that memory stays the same however many decisions are replayed.
+ * A kind is what changed, from what to what, by which rules. There are a few dozen in practice; beyond TALLY_GROUPS
+ * they are only counted, so that memory stays the same however many decisions are replayed.
  */
 #ifndef ITEXCTL_REPLAY_TALLY_H
 #define ITEXCTL_REPLAY_TALLY_H
@@ -25,7 +25,7 @@ struct tally_group {
     enum change change;
     char *from, *to;
     enum blame_how how;
-    char *rule; /* NULL: none */
+    char *rules; /* one or more, by ", "; "": none */
     uint64_t decisions;
     struct tally_example *examples;
     size_t n_examples;
@@ -64,6 +64,8 @@ void tally_clear(struct tally *tally);
 const char *change_name(enum change change);
 /* "by", "without", "otherwise", "" */
 const char *blame_name(enum blame_how how);
+/* The rules, by separator, with "..." for more; from malloc, NULL without memory. */
+char *blame_rules(const struct blame *blame, const char *separator);
 /* What changed of one kind, from and to; from malloc, NULL without memory. Variables are named without their values. */
 char *change_side(enum change change, const struct result *of, const struct result *other);
 
