@@ -7,10 +7,11 @@ import json
 import os
 import re
 import shutil
+import time
 
 import pytest
 import yaml
-from harness import RULES, Code, memfd, pb, rule_files
+from harness import RULES, TIMEOUT, Code, memfd, pb, rule_files
 
 GOOD = """\
 name: house
@@ -400,3 +401,84 @@ def test_broken_shipped_rules_at_the_first_start(make_itexd, tmp_path):
     tmp_path.chmod(0o755)
     assert service.start_expecting_failure() == 78
     assert re.search(r"10-x\.yaml:\d+:\d+: ", service.log)
+
+
+# ---- Who did what, and when --------------------------------------------------------------------------------
+
+
+def history(service, *arguments):
+    result = service.ctl("rules", "history", "--json", *arguments)
+    assert result.returncode == 0, result.stderr
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def told(events):
+    return [(e["what"], e["ruleset"]["id"], e["comment"]) for e in events]
+
+
+def test_history_of_the_rules(itexd, client, tmp_path):
+    (tmp_path / "house.yaml").write_text(GOOD)
+    assert told(history(itexd)) == [("shipped", 1, None), ("stored", 1, None)]
+    for arguments in (
+        ["load", tmp_path / "house.yaml", "--comment", "for the big disks"],
+        ["activate", 2, "--comment", "Monday"],
+        ["rollback", "--comment", "Tuesday\x1b[2J"],
+        ["rollback"],
+    ):
+        assert itexd.ctl("rules", *arguments).returncode == 0
+    events = history(itexd)
+    assert told(events) == [
+        ("rollback", 2, None),
+        ("rollback", 1, "Tuesday\x1b[2J"),
+        ("activated", 2, "Monday"),
+        ("loaded", 2, "for the big disks"),
+        ("shipped", 1, None),
+        ("stored", 1, None),
+    ]
+    assert all(e["uid"] == os.getuid() for e in events)
+    assert events[0]["ruleset"]["name"] == "house.yaml" and events[-1]["ruleset"]["origin"] == "shipped"
+    assert [e["time"] for e in events] == sorted((e["time"] for e in events), reverse=True)
+    assert told(history(itexd, "--limit", 2)) == told(events[:2])
+    short = itexd.ctl("rules", "history", "--limit", 2)
+    assert "there are older ones" in short.stderr and "\x1b" not in short.stdout
+    table = itexd.ctl("rules", "history").stdout
+    assert "rolled back to" in table and "shipped, activated by itself" in table and "\x1b" not in table
+
+
+def test_a_set_that_is_carried_into_a_new_database_says_so(itexd, client):
+    info = loaded(client, GOOD, activate=True, comment="mine").info
+    assert active(client).id == info.id
+    itexd.database.unlink()
+    deadline = time.monotonic() + TIMEOUT
+    while not (known := itexd.ctl("rules", "history", "--json").stdout) or '"carried"' not in known:
+        assert time.monotonic() < deadline, known
+        client.resolve()  # what is written finds that the file has gone
+        time.sleep(0.05)
+    assert ("carried", 1, None) in told(history(itexd))
+    assert active(client).digest == info.digest
+
+
+def test_activate_says_what_was_before_and_the_way_back(itexd, client):
+    info = loaded(client, GOOD).info
+    said = itexd.ctl("rules", "activate", info.id)
+    assert said.returncode == 0
+    assert (
+        f"active: rule set {info.id} (test, digest {info.digest[:12]})\nbefore: rule set 1 (" in said.stdout
+    )
+    assert "itexctl rules rollback (or rules activate 1)" in said.stdout
+    assert f'itexctl replay --rules {info.id} --against 1 --since "7 days ago"' in said.stdout
+    assert "it was active before" in itexd.ctl("rules", "activate", info.id).stdout
+    back = itexd.ctl("rules", "rollback").stdout
+    assert "active: rule set 1 (" in back and f"(or rules activate {info.id})" in back
+
+
+def test_comments_have_a_limit(itexd, client):
+    assert load(client, GOOD, comment="x" * 1001).error.code == Code.BAD_REQUEST
+    info = loaded(client, GOOD, comment="x" * 1000).info
+    assert client.error("rules_activate", id=info.id, comment="x" * 1001).code == Code.BAD_REQUEST
+    assert client.error("rules_rollback", comment="x" * 1001).code == Code.BAD_REQUEST
+    for i in range(60):
+        client.ok("rules_activate", id=1 + i % 2, comment=f"{i:0>1000}")
+    page = client.ok("rules_history", limit=500)
+    assert page.more and 40 < len(page.events) < 63  # as many as fit
+    assert client.ok("rules_history", limit=1).events[0].comment == f"{59:0>1000}"
