@@ -243,7 +243,7 @@ static struct tally_reason *find_reason(struct tally *tally, const char *why)
     for (size_t i = 0; i < tally->n_reasons; i++)
         if (strcmp(tally->reasons[i].why, why) == 0)
             return &tally->reasons[i];
-    if (tally->n_reasons == TALLY_REASONS - 1 && strcmp(why, others) != 0)
+    if (tally->n_reasons >= TALLY_REASONS - 1 && strcmp(why, others) != 0)
         return find_reason(tally, others);
     struct tally_reason *larger = realloc(tally->reasons, (tally->n_reasons + 1) * sizeof(*larger));
     char *copy = strdup(why);

@@ -268,6 +268,42 @@ static void facts_come_back_as_a_request(void **state)
     itexd__v1__resolve__free_unpacked(again, NULL);
 }
 
+/* What the service found, and what a weaker source said, belong to what is replayed. */
+static void findings_are_kept(void **state)
+{
+    (void)state;
+    struct request request;
+    struct resolution resolution = RESOLUTION_INIT;
+    const struct env_variable lease[] = {{"ZE_AFFINITY_MASK", "0", NULL, 0}, {"ONEAPI_DEVICE_SELECTOR", NULL, NULL, 0}};
+    const struct decision_note notes[] = {{"scheduler-owns", "a job of Slurm"}};
+    const struct input_fact node[] = {{"keras", "2", FROM_NODE}, {"devices", "some", FROM_NODE}};
+    const struct decision_findings findings = {
+        .lease = lease, .n_lease = 2, .node = node, .n_node = 2, .notes = notes, .n_notes = 1, .none = true};
+    CLEANUP(freep) uint8_t *data = NULL;
+    size_t size;
+    request_init(&request);
+    add_fact(&request, "keras", "2", "script");
+    add_fact(&request, "keras", "3", NULL);
+    resolution.facts = resolved_facts;
+    resolution.n_facts = 1;
+    assert_int_equal(decision_pack_facts(&request.message, &findings, &resolution, &data, &size), 0);
+    Itexd__V1__Facts *facts = itexd__v1__facts__unpack(NULL, size, data);
+    assert_true(facts->replayable && facts->no_device && !facts->refused);
+    assert_int_equal(facts->n_overridden, 3);
+    assert_string_equal(facts->overridden[0]->name, "devices");
+    assert_string_equal(facts->overridden[1]->from, "node");
+    assert_string_equal(facts->overridden[2]->from, "script");
+    assert_int_equal(facts->n_lease_env, 2);
+    assert_string_equal(facts->lease_env[0]->value, "0");
+    assert_null(facts->lease_env[1]->value);
+    assert_string_equal(facts->notes[0]->detail, "a job of Slurm");
+    Itexd__V1__Resolve *again = NULL;
+    assert_int_equal(decision_request_from_facts(facts, NULL, &again), 0);
+    assert_int_equal(again->n_facts, 4); /* the one that won, and the three */
+    itexd__v1__resolve__free_unpacked(again, NULL);
+    itexd__v1__facts__free_unpacked(facts, NULL);
+}
+
 static const char *const chain[] = {"keras3-3"};
 static const struct resolved_variable changes[] = {{"ITEX_DISABLE_XLA", "1"}, {"TF_USE_LEGACY_KERAS", NULL}};
 static const char *const obligations[] = {"jit_compile=False"};
@@ -352,6 +388,7 @@ int main(void)
         cmocka_unit_test(oversized_names_are_those_of_interest),
         cmocka_unit_test(facts_are_equal_for_equal_jobs),
         cmocka_unit_test(facts_come_back_as_a_request),
+        cmocka_unit_test(findings_are_kept),
         cmocka_unit_test(outcome_says_everything),
         cmocka_unit_test(outcome_holds_alternatives),
     };
