@@ -56,14 +56,14 @@ static int test_run(struct context *context, const struct operands *operands)
 
 /* ---- diff -------------------------------------------------------------------------------------------- */
 
-/* A number is a set of the service, anything else a file or folder. */
+/* A number is a set of the service, "active" the one in force, anything else a file or folder. */
 static int open_side(const struct context *context, const char *text, struct rules **rules, struct failure *failure)
 {
     CLEANUP(connection_freep) struct connection *connection = NULL;
     CLEANUP(rule_files_clear) struct rule_files files = RULE_FILES_INIT;
     CLEANUP(yaml_messages_clear) struct yaml_messages messages = YAML_MESSAGES_INIT;
-    int64_t id;
-    if (!number_parse(text, 1, INT64_MAX, &id))
+    int64_t id = 0;
+    if (strcmp(text, "active") != 0 && !number_parse(text, 1, INT64_MAX, &id))
         return read_rules(text, rules, failure);
     if (service_open(context, &connection, failure) < 0 ||
         service_rule_files(connection, (uint64_t)id, ADMIN_TIMEOUT_MS, &files, NULL, failure) < 0)
@@ -100,7 +100,7 @@ static int diff_run(struct context *context, const struct operands *operands)
     CLEANUP(failure_clear) struct failure failure = FAILURE_INIT;
     size_t count = 0;
     if (operands->n_items != 2)
-        return fail(EXIT_USAGE, "rules diff takes two rule sets: numbers of the service's, files or folders");
+        return fail(EXIT_USAGE, "rules diff takes two rule sets: numbers of the service's, active, files or folders");
     if (open_side(context, operands->items[0], &from, &failure) < 0 ||
         open_side(context, operands->items[1], &to, &failure) < 0)
         return failure_report(&failure);

@@ -562,3 +562,36 @@ def test_progress_on_a_terminal_and_gone_at_the_end(client, gate):
 def test_no_progress_into_a_pipe(itexd, client):
     many(client, 3)
     assert itexd.ctl("replay", "--rules", "active").stderr == ""
+
+
+# ---- The whole of it ----------------------------------------------------------------------------------------
+
+
+def test_a_rule_is_rolled_out_and_back_as_the_manual_says(itexd, client, house):
+    """docs/replay.md, step by step, each command with the status it promises."""
+    make_some(client)
+
+    def step(*arguments, status=0):
+        result = itexd.ctl(*arguments)
+        assert result.returncode == status, (arguments, result.stdout, result.stderr)
+        return result.stdout
+
+    step("rules", "check", house)
+    step("rules", "test", house)
+    told = step("rules", "diff", "active", house)
+    assert [line.split()[:2] for line in told.splitlines() if line.startswith("added")] == [
+        ["added", "house-verbose"],
+        ["added", "house-no-npd"],
+        ["added", "house-forbidden"],
+    ]
+    step("replay", "--rules", house, "--since", "7 days ago", status=1)
+    told = step("rules", "load", house, "--comment", "verbose logs fill the scratch disk")
+    assert "itexctl replay --rules 2 " in told
+    step("replay", "--rules", "2", "--against", "active", "--fail-on", "rejected", status=1)
+    step("rules", "activate", "2", "--comment", "agreed on Monday")
+    assert client.resolve({"ITEX_OPS_OVERRIDE": "1"}, PLAIN).outcome.verdict == "rejected"
+    assert len(step("query", "--rule-set", "2", "--verdict", "rejected", "--json").splitlines()) == 1
+    step("rules", "rollback", "--comment", "job 4711 must run")
+    assert client.resolve({"ITEX_OPS_OVERRIDE": "1"}, PLAIN).outcome.verdict == "fixed"
+    assert "job 4711 must run" in step("rules", "history")
+    step("replay", "--verify")
