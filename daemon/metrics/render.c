@@ -176,7 +176,7 @@ static void render_lease_units(struct text *text, const struct snapshot *snapsho
         snprintf(lease, sizeof lease, "%" PRIu64, unit->lease);
         if (unit->tile >= 0)
             snprintf(tile, sizeof tile, "%d", unit->tile);
-        text_sample(text, 1, "lease", lease, "job", unit->job, "pci_bdf", unit->device ? unit->device->bdf : "",
+        text_sample(text, 1, "lease", lease, "job_id", unit->job, "pci_bdf", unit->device ? unit->device->bdf : "",
                     "hw_id", unit->device ? render_hw_id(unit->device) : unit->key, "tile", tile, "sharing",
                     lease_sharing_name(unit->sharing), "state", lease_phase_name(unit->phase), NULL);
     }
