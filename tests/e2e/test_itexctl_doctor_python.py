@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 import pytest
-from harness import INSTRUMENTED, RULES, SLOW, SOURCE, ctl
+from harness import INSTRUMENTED, RULES, SLOW, SOURCE, client_library, ctl
 
 sys.path.insert(0, str(SOURCE / "tests" / "standins"))
 import standins  # noqa: E402
@@ -67,7 +67,9 @@ def libraries(tmp_path_factory):
     made.make(
         lib / ADAPTER,
         "void zeInit(void); void zeDeviceGet(void); void zeDeviceGetRootDevice(void);"
-        "void use(void) { zeInit(); zeDeviceGet(); zeDeviceGetRootDevice(); }",
+        "__attribute__((weak)) void zeNotNeeded(void); void zeItsOwn(void) {}"
+        "void use(void) { zeInit(); zeDeviceGet(); zeDeviceGetRootDevice(); zeItsOwn();"
+        " if (zeNotNeeded) zeNotNeeded(); }",
         [made.new],
     )
     blas = made.make(lib / "libmkl_sycl_blas.so.5")
@@ -449,7 +451,8 @@ def test_what_is_preloaded_counts(installation):
     shim = installation.libraries.make(
         installation.folder / "shim.so", "void zeDeviceGetRootDevice(void **root) { *root = 0; }"
     )
-    installation.env["LD_PRELOAD"] = str(shim)
+    sanitizer = client_library().get("LD_PRELOAD", "")  # which must come first
+    installation.env["LD_PRELOAD"] = f"{sanitizer} {shim}".strip()
     assert bad(installation.doctor()) == []
 
 
@@ -513,6 +516,26 @@ def test_the_environment_that_is_active(installation):
     assert bad(it.doctor(python=False)) == ["python-not-first"]
     it.env["PATH"] = f"{it.prefix}/bin:{other}"
     assert bad(it.doctor(python=False)) == []
+    link = it.folder / "link"
+    link.symlink_to(it.prefix)
+    it.env["PATH"] = f"{link}/bin:{other}"
+    assert bad(it.doctor(python=False)) == [], "the same folder by another name"
+
+
+def test_a_conda_environment(installation):
+    """Its record has the whole version; user site-packages come before it; a folder names it as well."""
+    it = installation.whole()
+    plain_interpreter(it)
+    (it.prefix / "bin" / "python3").symlink_to("python3.11")
+    (it.prefix / "conda-meta").mkdir()
+    (it.prefix / "conda-meta" / "python-3.11.9-h955ad1f_0.json").write_text("{}")
+    it.env["CONDA_PREFIX"] = str(it.prefix)
+    findings = it.doctor(python=False)
+    assert bad(findings) == []
+    assert the(findings, "python")["found"].endswith("bin/python3 (of CONDA_PREFIX), Python 3.11.9")
+    it.metadata("keras", "3.4.1", it.home / ".local" / "lib" / "python3.11" / "site-packages")
+    del it.env["CONDA_PREFIX"]
+    assert bad(it.doctor("--python", it.prefix, python=False)) == ["user-site-first", "keras-version"]
 
 
 def test_the_systems_python_is_not_the_jobs(installation):

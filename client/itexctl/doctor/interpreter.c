@@ -15,6 +15,7 @@
 #include <limits.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MOST_CONFIG 65536
@@ -72,6 +73,18 @@ static int by_option(const char *python, const char **path, char *const *envp, s
     return *path ? 0 : -ENOMEM;
 }
 
+/* Also where PATH and the variable name the folder by different links. */
+static bool is_in_environment(const char *program, const char *folder)
+{
+    char bin[PATH_MAX], own[PATH_MAX];
+    struct stat bin_status, own_status;
+    const char *slash = strrchr(program, '/');
+    return slash && snprintf(own, sizeof(own), "%.*s/", (int)(slash - program), program) < (int)sizeof(own) &&
+           snprintf(bin, sizeof(bin), "%s/bin", folder) < (int)sizeof(bin) && stat(bin, &bin_status) == 0 &&
+           stat(own, &own_status) == 0 && bin_status.st_dev == own_status.st_dev &&
+           bin_status.st_ino == own_status.st_ino;
+}
+
 static int choose(struct interpreter *interpreter, const char *python, char *const *envp, struct yaml_memory *memory)
 {
     static const struct {
@@ -90,8 +103,7 @@ static int choose(struct interpreter *interpreter, const char *python, char *con
             continue;
         interpreter->choice = environments[i].choice;
         r = in_environment(folder, &interpreter->path, memory);
-        size_t length = strlen(folder);
-        if (of_path && (strncmp(of_path, folder, length) != 0 || of_path[length] != '/'))
+        if (of_path && !is_in_environment(of_path, folder))
             interpreter->path_differs = of_path;
     }
     if (r >= 0 && !interpreter->path && of_path) {
