@@ -16,8 +16,8 @@ static int refuse(const struct context *context, const struct doctor_options *op
     if (options->node && (options->user || options->python || options->itex))
         return fail_usage(context, "--node looks at the node alone: --user, --python and --itex do not go with it");
     struct package_version version;
-    if (options->itex && package_version_read(options->itex, &version) < 0)
-        return fail_usage(context, "--itex takes a version such as 2.15.0.3, not \"%.60s\"", options->itex);
+    if (options->itex && strcmp(options->itex, "newest") != 0 && package_version_read(options->itex, &version) < 0)
+        return fail_usage(context, "--itex takes a version such as 2.15.0.3, or newest, not \"%.60s\"", options->itex);
     if (options->device_root && options->device_root[0] != '/')
         return fail_usage(context, "--device-root takes an absolute path, not \"%.60s\"", options->device_root);
     return EXIT_DONE;

@@ -339,6 +339,13 @@ def wheel_of_another_machine(it):
     (it.site / "tensorflow-2.15.1.dist-info" / "WHEEL").write_text("Tag: cp311-cp311-manylinux_2_17_sparc\n")
 
 
+def wheel_for_a_newer_library(it):
+    it.whole()
+    (it.site / "tensorflow-2.15.1.dist-info" / "WHEEL").write_text(
+        f"Tag: cp311-cp311-manylinux_2_900_{os.uname().machine}\n"
+    )
+
+
 def interpreter_gone(it):
     it.whole()
     it.base.unlink()
@@ -394,6 +401,7 @@ def other_python_on_pythonpath(it):
         (interrupted_pip, ["leftover"], "warning"),
         (wheel_of_another_python, ["tag-python"], "error"),
         (wheel_of_another_machine, ["tag-machine"], "error"),
+        (wheel_for_a_newer_library, ["tag-glibc"], "error"),
         (interpreter_gone, ["python-gone"], "error"),
         (interpreter_replaced, ["python-replaced"], "error"),
         (preloaded_plugin, ["plugin-variable"], "warning"),
@@ -576,6 +584,9 @@ def test_a_release_that_is_wanted(installation):
     installation.metadata("absl_py", "1.4.0")
     assert bad(installation.doctor()) == ["itex-missing"]
     assert bad(installation.doctor("--itex", "2.15.0.3")) == []
+    newest = installation.doctor("--itex", "newest")
+    assert bad(newest) == ["tensorflow-version", "keras-version", "package-version"]
+    assert "ITEX 2.16.0.0 is for >=2.16,<2.17" in the(newest, "tensorflow-version")["found"]
     assert bad(installation.doctor("--itex", "2.14.0.2")) == [
         "tensorflow-version", "keras-version", "package-version",
     ]  # fmt: skip
@@ -584,7 +595,7 @@ def test_a_release_that_is_wanted(installation):
 def test_a_release_that_is_no_version_is_refused():
     result = ctl("doctor", "--itex", "newish")
     assert result.returncode == 2
-    assert '--itex takes a version such as 2.15.0.3, not "newish"' in result.stderr
+    assert '--itex takes a version such as 2.15.0.3, or newest, not "newish"' in result.stderr
 
 
 def test_versions_are_compared_as_versions(installation):

@@ -126,13 +126,23 @@ static void tell_state(struct doctor *doctor, const struct interpreter *interpre
 
 /* ---- What is installed ----------------------------------------------------------------------------------------- */
 
+/* The newest is the source tree's, which the matrix has last. */
+static bool read_asked(const char *asked, const struct version_matrix *matrix, struct package_version *version)
+{
+    if (strcmp(asked, "newest") != 0)
+        return package_version_read(asked, version) == 0;
+    if (matrix->n_releases > 0)
+        *version = matrix->releases[matrix->n_releases - 1].version;
+    return matrix->n_releases > 0;
+}
+
 static void find_release(struct doctor *doctor)
 {
     struct doctor_python *python = doctor->python;
     const char *asked = doctor->options->itex;
     struct package_version tensorflow;
-    python->has_version =
-        asked ? package_version_read(asked, &python->version) == 0 : python_version_of(python->itex, &python->version);
+    python->has_version = asked ? read_asked(asked, &python->matrix, &python->version)
+                                : python_version_of(python->itex, &python->version);
     if (!python->has_matrix)
         return;
     if (python->has_version)

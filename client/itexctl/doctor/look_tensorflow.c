@@ -1,8 +1,23 @@
 /* TensorFlow: which, how many of them, whether it is whole, and whether ITEX is made for it. */
 #include "client/itexctl/doctor/python.h"
 
+#include <gnu/libc-version.h>
 #include <string.h>
 #include <sys/utsname.h>
+
+/* "manylinux_2_17_x86_64": the oldest GNU C library that it works with. */
+static void tell_glibc(struct doctor *doctor, const struct distribution *distribution, const char *tag)
+{
+    unsigned major, minor, own_major, own_minor;
+    if (!tag || sscanf(tag, "manylinux_%3u_%3u_", &major, &minor) != 2 ||
+        sscanf(gnu_get_libc_version(), "%3u.%3u", &own_major, &own_minor) != 2 || own_major > major ||
+        (own_major == major && own_minor >= minor))
+        return;
+    doctor_found(doctor, DOCTOR_ERROR, "tag-glibc", "%s %s in %s wants glibc %u.%u or newer; this machine has %u.%u",
+                 distribution->name, distribution->version, distribution->folder->path, major, minor, own_major,
+                 own_minor);
+    doctor_fix(doctor, "use a node or a container with a newer distribution, such as Ubuntu 22.04");
+}
 
 /* The tag of a wheel against the interpreter and the machine: "cp311-cp311-manylinux_2_17_x86_64". */
 void python_tell_tag(struct doctor *doctor, const struct distribution *distribution)
@@ -20,6 +35,7 @@ void python_tell_tag(struct doctor *doctor, const struct distribution *distribut
         doctor_fix(doctor, "%s -m pip install --force-reinstall --no-deps '%s==%s'", doctor->python->command,
                    distribution->name, distribution->version);
     }
+    tell_glibc(doctor, distribution, strstr(tag, "manylinux_"));
     if (uname(&machine) == 0 && strncmp(dash, "-any", 4) != 0 && !strstr(dash, machine.machine)) {
         doctor_found(doctor, DOCTOR_ERROR, "tag-machine", "%s %s in %s was built for %s; this machine is %s",
                      distribution->name, distribution->version, distribution->folder->path, dash + 1, machine.machine);
