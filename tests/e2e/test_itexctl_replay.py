@@ -206,10 +206,8 @@ def test_text(itexd, client, house):
     make_some(client)
     text = itexd.ctl("replay", "--rules", house).stdout
     assert text.startswith(f"{house}, against what was decided\n6 decisions from 20")
-    assert (
-        "  1 would be rejected, and were not\n    1: fixed -> rejected, by house-forbidden\n      decision 5, "
-        in text
-    )
+    rejected = "  1 would be rejected, and were not\n    1: fixed -> rejected, by house-forbidden\n"
+    assert f"{rejected}      decision 5, " in text
     assert f"decision 5, uid {os.getuid()}, job f1, 20" in text
     assert "  3 unchanged\n" in text
     quiet = itexd.ctl("replay", "--rules", house, "--examples", "0").stdout
@@ -564,7 +562,7 @@ def test_no_progress_into_a_pipe(itexd, client):
     assert itexd.ctl("replay", "--rules", "active").stderr == ""
 
 
-# ---- The whole of it ----------------------------------------------------------------------------------------
+# ---- The whole of it --------------------------------------------------------------------------------------
 
 
 def test_a_rule_is_rolled_out_and_back_as_the_manual_says(itexd, client, house):
