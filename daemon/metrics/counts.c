@@ -105,7 +105,7 @@ void counts_decision(struct counts *counts, struct outcome_entry *outcome)
 
     counts->decisions[counted->mode][counted->verdict]++;
     counts->predicted[counted->predicted]++;
-    if (counted->generation != rules->generation)
+    if (counted->generation == 0 || counted->generation != rules->generation)
         look_up(rules, outcome);
     for (size_t i = 0; i < outcome->n_rules; i++)
         if (counted->rules[i] == NO_RULE)
