@@ -70,7 +70,7 @@ struct range {
 
 static struct range read_range(struct piece piece)
 {
-    struct range range = {.type = next(&piece, ';'), .quality = 1000};
+    struct range range = {.type = next(&piece, ';'), .version = {"", 0}, .quality = 1000};
 
     while (piece.size > 0) {
         struct piece value = next(&piece, ';');
