@@ -21,6 +21,7 @@ enum {
     CLOCK_SLACK_MS = 1000,      /* by so much times may be out of order within a stretch */
     BLOCK_SHIFT = 16,           /* facts.last_block */
     WAL_LIMIT_BYTES = 64 << 20, /* the writer waits for a checkpoint */
+    OWED_LIMIT = 4096,          /* states kept while nothing is recorded */
     READS_LIMIT = 256,          /* reads waiting at a time */
     COMMIT_TIMES = 1024,        /* the latest ones, for percentiles */
     FIRST_RETRY_US = 100000,    /* after recording stopped; then twice that, and so on */
@@ -111,6 +112,9 @@ struct store {
     struct job *reading; /* in the reader's hands */
     size_t queued;       /* waiting or being committed */
     size_t n_reads;
+    struct job_list owed; /* states that could not be written; they are when recording resumes */
+    size_t n_owed;
+    uint64_t owed_generation; /* of the database that the first of them is about */
     uint64_t last_ticket;
     bool stopping, writer_waits;
     bool damage_seen;           /* by a reader: the writer is to move the database aside */

@@ -70,6 +70,7 @@ static struct store *store_new(const struct store_config *config)
     STAILQ_INIT(&store->queue);
     STAILQ_INIT(&store->completed);
     STAILQ_INIT(&store->reads);
+    STAILQ_INIT(&store->owed);
     STAILQ_INIT(&store->writer.backups);
     store->writer.first_id = store->writer.next_id = 1;
     store->first_id = store->next_id = 1;
@@ -98,6 +99,7 @@ static void store_free(struct store *store)
     free_jobs(&store->queue);
     free_jobs(&store->completed);
     free_jobs(&store->reads);
+    free_jobs(&store->owed);
     free_jobs(&store->writer.backups);
     if (store->event_fd >= 0)
         close(store->event_fd);
@@ -233,6 +235,10 @@ void store_complete(struct store *store, struct job_list *jobs)
         } else if (has_callback(job) && !job->cancelled) {
             STAILQ_INSERT_TAIL(&store->completed, job, link);
             wake = true;
+        } else if (job->kind == JOB_STATE && job->status == -EIO && store->n_owed < OWED_LIMIT) {
+            if (store->n_owed++ == 0)
+                store->owed_generation = store->generation;
+            STAILQ_INSERT_TAIL(&store->owed, job, link);
         } else {
             store->n_reads -= job->ticket != 0;
             STAILQ_INSERT_TAIL(&unwanted, job, link);

@@ -193,7 +193,8 @@ void store_hash(const struct store_decision *decision, struct store_hashes *hash
 /* 0, or -EAGAIN: the queue is full, stop taking requests until store_queued falls. */
 int store_put_decision(struct store *store, const struct store_decision *decision, store_written_fn done,
                        void *context);
-/* Goes with the next commit; nobody waits. A state only rises: asked, offered, undelivered, accepted. */
+/* Goes with the next commit, or, while nothing is recorded, when recording resumes; nobody waits. A state only rises:
+ * asked, offered, undelivered, accepted. */
 int store_set_state(struct store *store, uint64_t decision, enum store_state_word state);
 /* What the job got. The first report stands, except that a mismatch takes the place of a match, once. In the callback
  * -EALREADY where the report changed nothing, -ENOENT where there is no such decision. */

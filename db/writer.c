@@ -298,6 +298,25 @@ static int write_resumption(struct store *store)
     return rc;
 }
 
+/* With the mutex. What became of decisions while nothing could be written; a state only rises, so the order is none.
+ * Where the files were opened anew, they may be others' decisions by now. */
+static void pay_owed(struct store *store)
+{
+    struct job *job;
+
+    while ((job = STAILQ_FIRST(&store->owed))) {
+        STAILQ_REMOVE_HEAD(&store->owed, link);
+        if (store->owed_generation == store->generation) {
+            job->status = 0;
+            store->queued++;
+            STAILQ_INSERT_TAIL(&store->queue, job, link);
+        } else {
+            job_free(job);
+        }
+    }
+    store->n_owed = 0;
+}
+
 static void resume(struct store *store)
 {
     struct writer *writer = &store->writer;
@@ -315,6 +334,7 @@ static void resume(struct store *store)
     store->recording = true;
     store->unrecorded = 0;
     store->interruptions++;
+    pay_owed(store);
     store->first_id = writer->first_id;
     store->next_id = writer->next_id;
     pthread_mutex_unlock(&store->mutex);

@@ -103,6 +103,28 @@ static void run_all(enum fault_kind kind, int code, bool lasting, unsigned strid
     print_message("# %u places\n", n);
 }
 
+/* What became of a decision while the disk was full is written when there is room. */
+static void test_states_are_written_when_recording_resumes(void **state)
+{
+    struct fixture *fixture = *state;
+    uint64_t accepted = record(fixture, &(struct sample){.job = "a"}),
+             undelivered = record(fixture, &(struct sample){.job = "b"});
+    struct page page;
+
+    fault_vfs_arm(FAULT_WRITE, 1, SQLITE_FULL, true);
+    assert_int_equal(store_set_state(fixture->store, accepted, STORE_ACCEPTED), 0); /* is in the commit that fails */
+    wait_recording(fixture->store, false);
+    assert_int_equal(store_set_state(fixture->store, undelivered, STORE_UNDELIVERED), 0);
+    assert_int_equal(record(fixture, &(struct sample){.job = "c"}), 0);
+    fault_vfs_disarm();
+    wait_recording(fixture->store, true);
+    assert_true(record(fixture, &(struct sample){.job = "d"}) > 0); /* behind them in the queue */
+    read_back(fixture->store, accepted, &page);
+    assert_int_equal(page.first.state, STORE_ACCEPTED);
+    read_back(fixture->store, undelivered, &page);
+    assert_int_equal(page.first.state, STORE_UNDELIVERED);
+}
+
 static void test_failing_write(void **state)
 {
     (void)state;
@@ -233,10 +255,16 @@ static void test_migration_that_is_killed(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_failing_write),        cmocka_unit_test(test_disk_full_from_here_on),
-        cmocka_unit_test(test_failing_sync),         cmocka_unit_test(test_failing_open),
-        cmocka_unit_test(test_failing_read),         cmocka_unit_test(test_failing_truncate),
-        cmocka_unit_test(test_migration_that_fails), cmocka_unit_test(test_migration_that_is_killed),
+        cmocka_unit_test_setup_teardown(test_states_are_written_when_recording_resumes, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test(test_failing_write),
+        cmocka_unit_test(test_disk_full_from_here_on),
+        cmocka_unit_test(test_failing_sync),
+        cmocka_unit_test(test_failing_open),
+        cmocka_unit_test(test_failing_read),
+        cmocka_unit_test(test_failing_truncate),
+        cmocka_unit_test(test_migration_that_fails),
+        cmocka_unit_test(test_migration_that_is_killed),
     };
 
     fault_vfs_register();
