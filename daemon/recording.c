@@ -1,4 +1,4 @@
-/* One line when recording stops, one when it resumes; never one per decision. */
+/* One event when recording stops, one when it resumes; never one per decision. */
 #include "daemon/recording.h"
 #include "daemon/leases/leases.h"
 #include "daemon/log.h"
@@ -14,9 +14,17 @@ static void on_again(evutil_socket_t fd, short what, void *context)
     recording_check(context);
 }
 
-static void tell(struct service *service, const struct store_status *status)
+static void tell_stopped(const struct store_status *status)
+{
+    log_event(EVENT_RECORDING_STOPPED,
+              LOG_TEXT(FIELD_MESSAGE, status->problem[0] ? status->problem : "it was over before it was looked at"));
+}
+
+/* Every interruption is told, also one that began and ended between two looks. */
+static void tell(struct service *service, const struct store_status *status, uint64_t interruptions)
 {
     struct recording *recording = &service->recording;
+    bool changed = false;
 
     if (status->moved_aside[0] && !recording->aside_told) {
         recording->aside_told = true;
@@ -24,26 +32,33 @@ static void tell(struct service *service, const struct store_status *status)
                   LOG_TEXT(FIELD_KEPT, status->moved_aside),
                   LOG_TEXT(FIELD_MESSAGE, "the database was corrupt; a new one was started"));
     }
-    if (status->recording == recording->lost) {
-        recording->lost = !status->recording;
-        if (recording->lost)
-            log_event(EVENT_RECORDING_STOPPED, LOG_TEXT(FIELD_MESSAGE, status->problem));
-        else
-            log_event(EVENT_RECORDING_RESUMED, LOG_TEXT(FIELD_PATH, service->options.database.text));
-        status_notify(service);
+    for (; recording->interruptions != interruptions; recording->interruptions++) {
+        if (!recording->lost)
+            tell_stopped(status);
+        log_event(EVENT_RECORDING_RESUMED, LOG_TEXT(FIELD_PATH, service->options.database.text));
+        recording->lost = false;
+        changed = true;
     }
+    if (!status->recording && !recording->lost) {
+        tell_stopped(status);
+        recording->lost = changed = true;
+    }
+    if (changed)
+        status_notify(service);
 }
 
 void recording_check(struct service *service)
 {
     struct recording *recording = &service->recording;
+    const uint64_t interruptions = store_interruptions(service->store); /* before the rest: what comes is seen again */
     struct store_status status;
 
     if (service->leases)
         leases_check_history(service->leases);
-    if (store_recording(service->store) == recording->lost || !recording->again) {
+    if (store_recording(service->store) == recording->lost || interruptions != recording->interruptions ||
+        !recording->again) {
         store_status(service->store, &status);
-        tell(service, &status);
+        tell(service, &status, interruptions);
     }
     if (!recording->again)
         recording->again = evtimer_new(service->base, on_again, service);

@@ -8,9 +8,10 @@
 struct service;
 
 struct recording {
-    bool lost;           /* as last told */
-    bool aside_told;     /* a database that was moved aside */
-    struct event *again; /* runs while it is lost: nothing else tells of the store's return */
+    uint64_t interruptions; /* that have been told */
+    bool lost;              /* as last told */
+    bool aside_told;        /* a database that was moved aside */
+    struct event *again;    /* runs while it is lost: nothing else tells of the store's return */
 };
 
 /* After the start, and whenever the store may have changed. */

@@ -1,11 +1,12 @@
 """Jobs of every fate, on the socket of a service with two simulated cards; what was done is printed as JSON.
 
-    load.py SOCKET mixed | flood COUNT | steady | until-recorded | until-unrecorded
+    load.py SOCKET mixed | flood COUNT | steady | outage | until-recorded
 
 mixed: decisions of every verdict, offers that are accepted and that are not, reports that match and that
 differ, twice the same, and two at once, requests that are refused. flood: as many jobs as fast as it goes.
-steady: jobs until the service ends, after the first of which it says "begun". until-: jobs until one is (not)
-recorded, and ten more.
+steady: jobs until the service ends, after the first of which it says "begun". outage: jobs until one is not
+recorded, and ten more, while of two offers that were recorded one is accepted and one is not. until-recorded:
+jobs until one is recorded, and ten more.
 """
 
 from __future__ import annotations
@@ -142,6 +143,21 @@ class Load:
             client.ended()
         self.done["refusals"] += 8
 
+    def outage(self):
+        holders = asking.Holders()
+        with self.client() as one, self.client() as other:
+            accepted = self.decided(asking.granted(asking.ask(one, holders.new(), job="accepted")))
+            hung_up = self.decided(asking.granted(asking.ask(other, holders.new(), job="not accepted")))
+            assert accepted.recorded
+            assert hung_up.recorded
+            self.until(False)
+            asking.accept(one, accepted)
+            other.close()
+            again = asking.ask(one, holders.new(), job="again", wait_ms=asking.PATIENT)
+            asking.accept(one, self.decided(asking.granted(again)))
+        holders.end()
+        self.done += Counter(accepted=1, undelivered=1, leases=3)
+
     def mixed(self):
         holders = asking.Holders()
         try:
@@ -149,7 +165,7 @@ class Load:
             self.offers(holders)
             self.reports()
             self.refusals()
-            self.done["leases"] = 5
+            self.done["leases"] += 5
         finally:
             holders.end()
 
@@ -180,10 +196,12 @@ def main():
         load.jobs(int(more[0]))
     elif what == "steady":
         load.steady()
+    elif what == "outage":
+        load.outage()
     elif what == "mixed":
         load.mixed()
     else:
-        load.until(what == "until-recorded")
+        load.until(True)
     print(json.dumps(load.done))
 
 

@@ -197,7 +197,7 @@ def test_a_load_with_failures_is_counted_alike(counts):
         counts.unit.run("kill", "-KILL", str(before))
         counts.unit.until(lambda before=before: counts.worker() not in (None, before), "another worker")
     counts.fill()
-    done += counts.load("until-unrecorded")
+    done += counts.load("outage")
     counts.make_room()
     done += counts.load("until-recorded")
 
@@ -224,8 +224,8 @@ def test_a_load_with_failures_is_counted_alike(counts):
     assert len(of(entries, "device", KIND="worker-down")) == 2
     assert sample(samples, "child_restarts", child="worker") == 2
     assert len(of(entries, "worker-up")) == 3
-    assert len(of(entries, "recording-stopped")) == len(of(entries, "recording-resumed")) == 1
-    assert sample(samples, "recording_interruptions") == 1
+    interruptions = sample(samples, "recording_interruptions")
+    assert len(of(entries, "recording-stopped")) == len(of(entries, "recording-resumed")) == interruptions > 0
     granted = [entry["ITEXD_LEASE"] for entry in of(entries, "lease-granted")]
     assert len(granted) == sample(samples, "lease_answers", answer="granted") == done["leases"]
     assert sorted(granted) == sorted(entry["ITEXD_LEASE"] for entry in of(entries, "lease-released"))
