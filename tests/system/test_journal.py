@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from machine import SOURCE, TIMEOUT
+from machine import SOURCE
 
 
 def message_ids():
@@ -14,26 +14,26 @@ def message_ids():
     return dict(re.findall(r'X\((\w+),\s*(?:\\\s*)?"[\w-]+", "[\w-]*", "([0-9a-f]{32})"', text))
 
 
+class Journal:
+    """The service, and the journal's entries of this run of it."""
+
+    def __init__(self, unit):
+        self.unit, self.run, self.out = unit, unit.run, unit.out
+        self.own = "_SYSTEMD_INVOCATION_ID=" + unit.show("InvocationID")
+
+    def entries(self, *matches):
+        self.run("journalctl", "--sync")
+        said = self.out("journalctl", "--output=json", self.own, *matches)
+        return [json.loads(line) for line in said.splitlines()]
+
+    def wait(self, *matches):
+        return self.unit.until(lambda: self.entries(*matches), f"an entry with {matches}")
+
+
 @pytest.fixture
-def journal(booted):
-    """The journal's entries that match, once the service and the journal have written what they have."""
-    booted.run("systemctl", "start", "itexd.service")
-
-    def entries(*matches):
-        booted.run("journalctl", "--sync")
-        out = booted.out("journalctl", "--boot", "--output=json", *matches)
-        return [json.loads(line) for line in out.splitlines()]
-
-    def wait(*matches):
-        for _ in range(int(TIMEOUT * 10)):
-            if found := entries(*matches):
-                return found
-            booted.run("sleep", "0.1")
-        raise AssertionError(f"no entry with {matches}")
-
-    booted.entries, booted.wait = entries, wait
-    yield booted
-    booted.run("systemctl", "stop", "itexd.service")
+def journal(unit):
+    unit.start()
+    return Journal(unit)
 
 
 def test_a_start_is_an_entry_with_fields(journal):
@@ -94,11 +94,10 @@ def test_without_the_journals_socket_the_stream_has_lines(journal):
     journal.run("mv", socket, socket + ".away")
     try:
         journal.run(*ask, "lines")
-        for _ in range(int(TIMEOUT * 10)):
-            found = [one for one in journal.entries("_TRANSPORT=stdout") if " job=lines " in one["MESSAGE"]]
-            if found:
-                break
-            journal.run("sleep", "0.1")
+        found = journal.unit.until(
+            lambda: [one for one in journal.entries("_TRANSPORT=stdout") if " job=lines " in one["MESSAGE"]],
+            "a line",
+        )
     finally:
         journal.run("mv", socket + ".away", socket)
     assert found[0]["MESSAGE"].startswith("event=decision decision=")
