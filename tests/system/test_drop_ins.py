@@ -1,60 +1,14 @@
-"""The drop-ins, put in force as they say: what one gives ends in one child and works there; its lack is told.
-
-The GPUs are simulated, and their nodes null devices in /dev/gpus: root's, and allowed by the unit.
-"""
+"""The drop-ins, put in force as they say: what one gives ends in one child, where it works; its lack is told."""
 
 from __future__ import annotations
 
 import json
-import shutil
-import sys
 
-import pytest
-from machine import SOURCE
+from conftest import GPUS
 from test_sandbox import probed
 
-sys.path.insert(0, str(SOURCE / "tests" / "e2e"))
-import harness
-from device_root import DeviceRoot
-
 FOWNER, PTRACE, PERFMON = 1 << 3, 1 << 19, 1 << 38
-DRIVER = "/usr/lib/itexd-libsimze.so"  # where ProtectHome= does not hide it
-ROOT = "/dev/gpus"
-NODE = f"{ROOT}/dev/dri/renderD128"
-
-
-@pytest.fixture
-def gpus(unit):
-    """gpus(drop-in..., more of the configuration): the service, started, with two cards."""
-    shutil.copy(harness.SIMZE, unit.path(DRIVER))
-    root = unit.path(ROOT)
-    root.mkdir()
-    cards = DeviceRoot(root)
-    for i in range(2):
-        cards.add_card(i)
-    control = root / "simulated-gpus"
-
-    def start(*drop_ins, statements=(), **more):
-        control.write_text("".join(f"{line}\n" for line in ("cards 2", "tiles 2", *statements)))
-        lines = {
-            "simulated_driver": DRIVER,
-            "worker_environment": f"SIMZE_CONTROL={ROOT}/simulated-gpus",
-            "device_root": ROOT,
-            "watch_interval": "100ms",
-            **more,
-        }
-        unit.configure("".join(f"{name}: {json.dumps(value)}\n" for name, value in lines.items()))
-        for name in drop_ins:
-            unit.drop_in(name)
-        unit.start()
-        unit.until(lambda: len(devices(unit)) == 2, "the simulated devices")
-        return unit
-
-    return start
-
-
-def devices(unit):
-    return json.loads(unit.out("itexctl", "devices", "--json"))["devices"]
+NODE = f"{GPUS}/dev/dri/renderD128"
 
 
 def status(unit):
