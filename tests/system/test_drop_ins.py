@@ -1,4 +1,4 @@
-"""The drop-ins, put in force as they say: what one gives ends in one child, where it works; its lack is told."""
+"""The drop-ins, put in force as they say: what each gives ends in one child, and its lack is told."""
 
 from __future__ import annotations
 
