@@ -553,6 +553,16 @@ def test_the_systems_python_is_not_the_jobs(installation):
     assert bad(installation.doctor()) == ["tensorflow-missing", "itex-missing"], "one that is named is"
 
 
+def test_nothing_is_to_be_installed_for_a_python_without_wheels(installation):
+    installation.interpreter("3.13.1")
+    findings = installation.doctor()
+    assert bad(findings) == ["python-version", "tensorflow-missing", "itex-missing"]
+    assert "pip install" in the(findings, "python-version")["fix"]
+    assert (
+        "pip install" not in the(findings, "tensorflow-missing")["fix"] + the(findings, "itex-missing")["fix"]
+    )
+
+
 def test_a_pth_file(installation):
     """Folders in it are looked through; code in it is said to be not known."""
     it = installation.whole()

@@ -17,8 +17,11 @@ static void tell_missing(struct doctor *doctor)
     }
     doctor_found(doctor, DOCTOR_ERROR, "itex-missing", "ITEX is not installed for %s: TensorFlow sees no XPU",
                  python->command);
-    doctor_fix(doctor, "%s -m pip install 'intel-extension-for-tensorflow[xpu]%s%s'", python->command,
-               version ? "==" : "", version ? version : "");
+    if (doctor_level_of(doctor, "python-version") == DOCTOR_ERROR) /* there is no wheel that pip would find */
+        doctor_fix(doctor, "first another Python, see python-version: its command installs this too");
+    else
+        doctor_fix(doctor, "%s -m pip install 'intel-extension-for-tensorflow[xpu]%s%s'", python->command,
+                   version ? "==" : "", version ? version : "");
 }
 
 /* The command that installs the right flavour of the release that is there. */

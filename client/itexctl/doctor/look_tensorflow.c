@@ -77,7 +77,10 @@ static void tell_missing(struct doctor *doctor)
         return;
     }
     doctor_found(doctor, DOCTOR_ERROR, "tensorflow-missing", "TensorFlow is not installed for %s", python->command);
-    doctor_fix(doctor, "%s -m pip install %s", python->command, wanted);
+    if (doctor_level_of(doctor, "python-version") == DOCTOR_ERROR) /* there is no wheel that pip would find */
+        doctor_fix(doctor, "first another Python, see python-version: its command installs this too");
+    else
+        doctor_fix(doctor, "%s -m pip install %s", python->command, wanted);
 }
 
 /* Several distributions with the same files, the last of which won; removing one breaks the other. */
