@@ -39,6 +39,9 @@ def taken(service, report=None, job="taken", **fields):
         client.ok("accept", decision=decision.id, request_id=decision.request_id)
         if report:
             client.ok("report", decision=decision.id, mode=report[0], devices=report[1])
+        # nobody waits for it to be written but who asks
+        while client.ok("explain", decision=decision.id).state != "accepted":
+            pass
         return decision.id
 
 
