@@ -25,6 +25,7 @@ def booted():
     with machines.Machine(read_only=[machines.SOURCE]) as made:
         made.install(machines.BUILD)
         made.boot()
+        made.run("systemd-sysusers")
         yield made
 
 
