@@ -12,8 +12,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define BODIES_AT_ONCE 256
+/* Between pages of rows: 125 000 decisions a second at most, so that the service has time for jobs in between. */
+#define PAGE_EVERY_US 8000
 #define GONE "removed by retention meanwhile"
 #define LARGE "its facts or outcome do not fit into a packet"
 
@@ -37,7 +40,8 @@ struct engine {
     struct resolution resolution;
     struct own_set *sets;
     size_t n_sets;
-    uint64_t total; /* ids; 0: not known yet */
+    uint64_t total;    /* ids; 0: not known yet */
+    uint64_t asked_us; /* when the last page was asked for */
     bool more, stopped;
 };
 
@@ -72,10 +76,20 @@ static int start(struct engine *engine, Itexd__V1__Request *request)
     return r == CALL_OK ? 0 : failure_from_call(engine->failure, engine->connection, r);
 }
 
+/* A signal ends the rest, too. */
+static void rest(struct engine *engine)
+{
+    uint64_t now = clock_steady_us(), due = engine->asked_us + PAGE_EVERY_US;
+    if (engine->asked_us != 0 && now < due)
+        nanosleep(&(struct timespec){.tv_nsec = (long)(due - now) * 1000}, NULL);
+    engine->asked_us = clock_steady_us();
+}
+
 static int ask_rows(struct engine *engine)
 {
     Itexd__V1__DecisionRows body = ITEXD__V1__DECISION_ROWS__INIT;
     Itexd__V1__Request request = ITEXD__V1__REQUEST__INIT;
+    rest(engine);
     body.query = engine->query;
     request.body_case = ITEXD__V1__REQUEST__BODY_DECISION_ROWS;
     request.decision_rows = &body;
