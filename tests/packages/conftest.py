@@ -22,7 +22,7 @@ def newer_debs(debs):
 
 @pytest.fixture
 def machine(debs):
-    """A booted machine of a clean root, with the packages in /root/packages."""
+    """A booted machine of a clean root, without any of the packages."""
     if why := packages.cannot_install():
         pytest.skip(why)
     with packages.machines.Machine(root=packages.clean_root(debs)) as made:
