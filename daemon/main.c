@@ -378,7 +378,6 @@ static void finish(struct service *service)
 {
     metrics_free(service->metrics);
     server_deinit(&service->server);
-    notify_deinit(&service->notify);
     recording_deinit(&service->recording);
     free_event(service->terminate);
     free_event(service->interrupt);
@@ -387,6 +386,7 @@ static void finish(struct service *service)
     free_event(service->store_ready);
     if (service->base)
         rulesets_deinit(service);
+    notify_deinit(&service->notify);
     devices_stop(service->devices);
     store_closep(&service->store);
     leases_free(service->leases);

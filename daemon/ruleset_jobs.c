@@ -94,9 +94,11 @@ static void job_end(struct ruleset_job *job)
 
     service->rulesets.job = NULL;
     job_free(job);
-    status_notify(service); /* other rules, or why not */
-    if (reload)
-        notify_ready(&service->notify);
+    if (!service->stopping) {
+        status_notify(service); /* other rules, or why not */
+        if (reload)
+            notify_ready(&service->notify);
+    }
     rulesets_watch_store(service);
 }
 

@@ -488,3 +488,14 @@ def test_a_manager_that_does_not_read_stops_nobody(make_itexd):
     service.assert_serves()
     service.notify.drain()
     assert service.notify.wait("READY=1", service.process) is not None
+
+
+def test_it_stops_in_the_middle_of_a_reload(make_itexd):
+    """Both signals come at once, and the manager reads nothing: it ends cleanly, and is not ready again."""
+    service = make_itexd().start()
+    with service.client() as client:
+        for _ in range(20):
+            client.ok("reload")
+    for number in (signal.SIGSTOP, signal.SIGHUP, signal.SIGTERM, signal.SIGCONT):
+        service.process.send_signal(number)
+    assert service.process.wait(TIMEOUT) == 0, service.log
