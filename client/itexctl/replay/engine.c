@@ -15,8 +15,10 @@
 #include <time.h>
 
 #define BODIES_AT_ONCE 256
-/* Between pages of rows: 125 000 decisions a second at most, so that the service has time for jobs in between. */
-#define PAGE_EVERY_US 8000
+/* Small pages, and a rest between them: 62 500 decisions a second at most, so that the service has time for jobs in
+ * between. With four times as many rows a page its p99 was seen to double. */
+#define PAGE_ROWS 250
+#define PAGE_EVERY_US 4000
 #define GONE "removed by retention meanwhile"
 #define LARGE "its facts or outcome do not fit into a packet"
 
@@ -407,7 +409,7 @@ int engine_run(const struct context *context, struct connection *connection, Ite
     if (!engine.page || !memory_init(&engine.facts) || !memory_init(&engine.outcomes))
         return out_of_memory(&engine);
     query->has_limit = 1;
-    query->limit = PAGE_ROWS_MAX;
+    query->limit = PAGE_ROWS;
     int r = ask_rows(&engine);
     while (r == 0 && engine.asked != ASKED_NOTHING && !engine.stopped)
         r = turn(&engine);
