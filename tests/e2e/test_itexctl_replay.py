@@ -508,8 +508,8 @@ def test_an_interrupt_ends_it_at_once_with_what_was_seen(itexd, client, gate, ho
     process.send_signal(signal_number)
     out, _ = process.communicate(timeout=TIMEOUT)
     assert process.returncode == -signal_number
-    assert "INTERRUPTED after 1000 of 1100 decisions" in out
-    assert "\n1000 decisions from 20" in out
+    assert "INTERRUPTED after 250 of 1100 decisions" in out
+    assert "\n250 decisions from 20" in out
 
 
 def test_an_interrupt_before_anything_came(client, gate, house):
