@@ -210,7 +210,7 @@ def test_no_call_of_the_service_is_refused(unit):
         ["explain", "1"],
         ["rules", "list"],
         ["rules", "reload"],
-        ["backup", "/root/backup.db"],
+        ["backup", "/tmp/backup.db"],
         ["devices"],
         ["status"],
     ):

@@ -218,14 +218,14 @@ def walk_what_others_call(run):
     """
     done = set()
     for _ in range(20):
-        todo = [value for value in run.deferred if identity(value) not in done]
+        waiting = [value for value in run.deferred if identity(value) not in done]
         instances = [one for one in run.instances if one.keras is not None and id(one) not in done]
-        if not todo and not instances:
+        if not waiting and not instances:
             return
         for instance in instances:
             done.add(id(instance))
             walk_keras_methods(run, instance)
-        for value in todo:
+        for value in waiting:
             done.add(identity(value))
             walk_deferred(run, value)
 
@@ -306,10 +306,10 @@ def scan(run):
     """Functions that nothing calls: their mistakes are told, and no fact comes of them."""
     run.scanning = True
     for _ in range(10):
-        todo = [function for function in run.functions if not function.executed]
-        if not todo:
+        waiting = [function for function in run.functions if not function.executed]
+        if not waiting:
             break
-        for function in todo:
+        for function in waiting:
             function.executed = True
             run.world.begin()
             try:

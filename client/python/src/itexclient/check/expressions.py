@@ -345,13 +345,13 @@ def find_in_class(cls, name):
 
 def mro(cls):
     """The class and its bases: its own first, as far as depth first is the order."""
-    order, todo = [], [cls]
-    while todo and len(order) < 100:
-        one = todo.pop(0)
+    order, waiting = [], [cls]
+    while waiting and len(order) < 100:
+        one = waiting.pop(0)
         if one not in order:
             order.append(one)
             if isinstance(one, ClassValue):
-                todo = list(one.bases) + todo
+                waiting = list(one.bases) + waiting
     return order
 
 

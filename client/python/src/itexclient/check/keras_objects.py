@@ -589,26 +589,26 @@ def method_of_unknown(run, name, arguments, node):
 def flatten(keras):
     """([(KerasObject, certain)], complete): the model with all its parts."""
     found, seen, complete = [], set(), True
-    todo = [(keras, True)]
-    while todo:
-        value, certain = todo.pop()
+    waiting = [(keras, True)]
+    while waiting:
+        value, certain = waiting.pop()
         if isinstance(value, Choice):
-            todo += [(option, False) for option in value.options]
+            waiting += [(option, False) for option in value.options]
         elif isinstance(value, Instance):
             if value.keras is not None:
-                todo.append((value.keras, certain))
+                waiting.append((value.keras, certain))
             elif may_be_layer(value):
                 complete = False
         elif isinstance(value, Sequence):
             complete = complete and value.items.complete
             if id(value) not in seen:
                 seen.add(id(value))
-                todo += [(entry, certain and sure) for entry, sure in value.items.entries]
+                waiting += [(entry, certain and sure) for entry, sure in value.items.entries]
         elif isinstance(value, Mapping):
             complete = complete and value.complete
             if id(value) not in seen:
                 seen.add(id(value))
-                todo += [(entry, certain and sure) for _, entry, sure in value.entries()]
+                waiting += [(entry, certain and sure) for _, entry, sure in value.entries()]
         elif isinstance(value, KerasObject):
             if (value, certain) in seen or (value, True) in seen:
                 continue
@@ -616,10 +616,10 @@ def flatten(keras):
             found.append((value, certain))
             parts = value.table["parts"]
             complete = complete and parts.complete
-            todo += [(entry, certain and sure) for entry, sure in parts.entries]
+            waiting += [(entry, certain and sure) for entry, sure in parts.entries]
             if value.owner is not None:
                 own = value.owner.table.values()
-                todo += [(bare(entry), certain and not isinstance(entry, Maybe)) for entry in own]
+                waiting += [(bare(entry), certain and not isinstance(entry, Maybe)) for entry in own]
         elif value is UNKNOWN:
             complete = False
     return found, complete
