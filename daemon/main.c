@@ -15,6 +15,7 @@
 #include "daemon/leases/leases.h"
 #include "daemon/log.h"
 #include "daemon/metrics/metrics.h"
+#include "daemon/own_event_base.h"
 #include "daemon/service.h"
 #include "daemon/status.h"
 #include "daemon/worker/device_worker.h"
@@ -312,20 +313,6 @@ static int start_events(struct service *service)
     return notify_init(&service->notify, service->base) < 0 ? EXIT_INTERNAL : 0;
 }
 
-/* Only the loop thread uses it, so it needs no locks. */
-static struct event_base *make_base(void)
-{
-    struct event_config *config = event_config_new();
-    struct event_base *base;
-
-    if (!config)
-        return NULL;
-    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-    base = event_base_new_with_config(config);
-    event_config_free(config);
-    return base;
-}
-
 /* Leases before devices: what lives must be known before a device is given. They may say whose a card is at once. */
 static int start_devices(struct service *service)
 {
@@ -344,7 +331,7 @@ static int start(struct service *service)
 {
     int error;
 
-    service->base = make_base();
+    service->base = own_event_base();
     if (!service->base)
         return EXIT_INTERNAL;
     memory_init(&service->memory);

@@ -6,6 +6,7 @@
 #include "daemon/log.h"
 #include "daemon/metrics/connections.h"
 #include "daemon/metrics/render.h"
+#include "daemon/own_event_base.h"
 #include "proto/clock.h"
 
 #include <errno.h>
@@ -320,20 +321,6 @@ static void http_free(struct http *http)
     free(http);
 }
 
-/* The thread alone uses it, so it needs no locks. */
-static struct event_base *make_base(void)
-{
-    struct event_config *config = event_config_new();
-    struct event_base *base;
-
-    if (!config)
-        return NULL;
-    event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
-    base = event_base_new_with_config(config);
-    event_config_free(config);
-    return base;
-}
-
 static int make_server(struct http *http, const int *fds, size_t n_fds)
 {
     http->server = evhttp_new(http->base);
@@ -395,7 +382,7 @@ struct http *http_start(struct exchange *exchange, const int *fds, size_t n_fds,
     http->exchange = exchange;
     http->database = strdup(database);
     http->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    http->base = make_base();
+    http->base = own_event_base();
     error = http->database && http->stop_fd >= 0 && http->base ? make_server(http, fds, n_fds) : -ENOMEM;
     if (error == 0)
         error = make_events(http);
